@@ -1,0 +1,217 @@
+"""Typed tags: how a cell, a function block or a simulated device declares the memory it lives in.
+
+A `Record` subclass is an ordinary Python class whose annotations are its tags. It becomes one numpy
+structured dtype, so that an image is a plain array of records and a scan is arithmetic on it:
+
+>>> class Motor(Record):
+...     run: bool = Var()
+...     speed_mm_s: float = Var(200.0, unit="mm/s", low=0.0, high=400.0)
+>>> Motor.dtype["speed_mm_s"]
+dtype('float64')
+>>> Motor.fields["speed_mm_s"].high
+400.0
+
+Only bool, int (int64), float (float64) and other records are allowed: narrower types give other
+results compiled than in plain Python. Widths on the wire belong to the device map.
+"""
+
+from __future__ import annotations
+
+import enum
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+if typing.TYPE_CHECKING:
+    from cellrt.interlock import Reactions
+
+WORD = 8
+"""Bytes of an int64 and a float64; every record is a whole number of words."""
+
+Scalar = bool | int | float
+T = TypeVar("T", bound="Record")
+
+
+class DeclarationError(TypeError):
+    """A class declares its tags, steps or interlocks in a way that cannot be built; names the mend."""
+
+
+class Role(enum.Enum):
+    """Who writes a tag (IEC 61131-3: VAR, VAR_INPUT, VAR_OUTPUT; a parameter is written by commands)."""
+
+    VAR = "var"
+    INPUT = "input"
+    OUTPUT = "output"
+    PARAMETER = "parameter"
+
+
+@dataclass(frozen=True)
+class Field:
+    """What is declared of one tag. `kind` is bool, int, float or a `Record` subclass."""
+
+    role: Role
+    default: Scalar | None = None
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    retain: bool = False
+    safe: Reactions | None = None
+    doc: str = ""
+    name: str = ""
+    kind: type[Any] = object
+
+    @property
+    def is_record(self) -> bool:
+        return issubclass(self.kind, Record)
+
+
+def Var(
+    default: Scalar | None = None,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    retain: bool = False,
+    doc: str = "",
+) -> Any:
+    """A tag that only the logic writes. With `retain` its value survives a crash and a power cut."""
+    return Field(Role.VAR, default, unit, low, high, retain, doc=doc)
+
+
+def Input(
+    *, unit: str = "", low: float | None = None, high: float | None = None, doc: str = ""
+) -> Any:
+    """A tag that a field device writes; `low`..`high` is the range it can show, in `unit`."""
+    return Field(Role.INPUT, None, unit, low, high, doc=doc)
+
+
+def Output(
+    *,
+    safe: Reactions | None = None,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    doc: str = "",
+) -> Any:
+    """A tag that goes to a field device; `safe` says what becomes of it for each cause of a stop."""
+    return Field(Role.OUTPUT, None, unit, low, high, safe=safe, doc=doc)
+
+
+def Parameter(
+    default: Scalar,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    doc: str = "",
+) -> Any:
+    """A tag that the line file sets and an operator may change within `low`..`high`; retained."""
+    return Field(Role.PARAMETER, default, unit, low, high, True, doc=doc)
+
+
+class Record:
+    """Base of everything that lives in an image. Instances exist only in plain mode, as proxies."""
+
+    dtype: ClassVar[np.dtype[np.void]]
+    fields: ClassVar[Mapping[str, Field]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.fields = _declared(cls)
+        cls.dtype = _dtype(cls)
+
+    @classmethod
+    def type_name(cls) -> str:
+        """`module:Class`, the name by which a line file refers to this type."""
+        return f"{cls.__module__}:{cls.__qualname__}"
+
+    @classmethod
+    def zeros(cls, count: int = 1) -> np.ndarray[Any, np.dtype[np.void]]:
+        """An array of `count` records at their declared defaults."""
+        records = np.zeros(count, cls.dtype)
+        for path, leaf in leaves(cls):
+            if leaf.default is not None:
+                view: Any = records
+                for part in path.split("."):
+                    view = view[part]
+                view[...] = leaf.default
+        return records
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One scalar tag inside a record: `path` is dotted, `offset` in bytes from the record's start."""
+
+    path: str
+    offset: int
+    field: Field = field(repr=False)
+
+
+def leaves(cls: type[Record]) -> Iterator[tuple[str, Field]]:
+    """Every scalar of a record, nested ones by dotted path, in the order of declaration."""
+    for name, declared in cls.fields.items():
+        if declared.is_record:
+            for path, leaf in leaves(declared.kind):
+                yield f"{name}.{path}", leaf
+        else:
+            yield name, declared
+
+
+def find(cls: type[Record], path: str) -> Leaf:
+    """The scalar tag at a dotted `path`. Raises KeyError with the nearest name that exists."""
+    offset, inside, declared = 0, cls, None
+    for part in path.split("."):
+        if part not in inside.fields:
+            raise KeyError(part)
+        declared = inside.fields[part]
+        offset += inside.dtype.fields[part][1]  # type: ignore[index]
+        if declared.is_record:
+            inside = declared.kind
+    if declared is None or declared.is_record:
+        raise KeyError(path)
+    return Leaf(path, offset, declared)
+
+
+def _declared(cls: type[Record]) -> dict[str, Field]:
+    fields: dict[str, Field] = {}
+    for base in reversed(cls.__mro__[1:]):
+        fields.update(base.__dict__.get("fields", {}) if issubclass(base, Record) else {})
+    for name, kind in typing.get_type_hints(cls).items():
+        if typing.get_origin(kind) is ClassVar or name not in cls.__dict__.get("__annotations__", {}):
+            continue
+        declared = cls.__dict__.get(name)
+        if isinstance(kind, type) and issubclass(kind, Record) and declared is None:
+            fields[name] = Field(Role.VAR, name=name, kind=kind)
+        elif kind in (bool, int, float) and isinstance(declared, Field):
+            fields[name] = replace(declared, name=name, kind=kind)
+        else:
+            raise DeclarationError(
+                f"{cls.type_name()}.{name}: a tag is `name: bool | int | float = Var(...)`, "
+                "Input(), Output() or Parameter(), or a record without a value"
+            )
+    return fields
+
+
+def _dtype(cls: type[Record]) -> np.dtype[np.void]:
+    """Words first, then bools, then padding to a whole word: no gap whose bytes could differ.
+
+    The first word's name is the type's own. Nothing is stored in it; it makes two types with the
+    same tags two types, so that the compiler cannot take one's methods for the other's.
+    """
+    words = [f for f in cls.fields.values() if f.kind is not bool]
+    bools = [f for f in cls.fields.values() if f.kind is bool]
+    names, formats, offsets, at = [cls.type_name()], ["i8"], [0], WORD
+    formats_any: list[Any] = [*formats]
+    for each in (*words, *bools):
+        form = each.kind.dtype if each.is_record else np.dtype(each.kind)
+        names.append(each.name)
+        formats_any.append(form)
+        offsets.append(at)
+        at += form.itemsize
+    size = -(-at // WORD) * WORD
+    return np.dtype(
+        {"names": names, "formats": formats_any, "offsets": offsets, "itemsize": size}
+    )
