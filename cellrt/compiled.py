@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from numba.extending import register_jitable
+import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
+from numba.extending import overload, register_jitable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,3 +25,16 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Let compiled code call `function`; plain Python calls go on unchanged."""
     marked: Callable[P, R] = register_jitable(**STRICT)(function)
     return marked
+
+
+def lowest_set_bit(mask: int) -> int:
+    """Index of the lowest set bit of a non-zero `mask`: which of several triggers has priority."""
+    return (mask & -mask).bit_length() - 1
+
+
+@overload(lowest_set_bit, jit_options=STRICT)
+def _lowest_set_bit(mask: int) -> Callable[[int], int]:
+    def impl(mask: int) -> int:
+        return np.int64(trailing_zeros(mask))  # type: ignore[return-value]
+
+    return impl

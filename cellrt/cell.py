@@ -1,0 +1,207 @@
+"""The cell: one machine of the line, as a PackML unit with interlocks, a sequence and handovers.
+
+A cell's class declares tags, interlocks and a sequence, and gives the work of its states as methods:
+
+* `execute()` in every scan of Execute, before the sequence;
+* a method named after a step, in every scan of that step;
+* a method named after an acting state (`resetting`, `starting`, `stopping`, ...) returns True when
+  that state's work is complete; a state without one is passed at once;
+* `always()` in every scan, whatever the state, before everything else.
+
+A scan of a cell is a function of its record alone. `self.now_ns` and `self.dt_s` are the scan's stamp;
+there is no other clock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from cellrt.compiled import compiled, lowest_set_bit
+from cellrt.declared import declare
+from cellrt.handover import Board
+from cellrt.interlock import Cause, Interlock
+from cellrt.packml import REST_BITS, RUNNING, State, Trigger, Unit, packml_next
+from cellrt.sequence import Sequence
+from cellrt.statemachine import STAY
+from cellrt.tags import Record, Var
+
+SUSPEND_AFTER_NS = 30_000_000_000
+"""Starved or blocked for so long is Suspended; a state that flaps with every board tells nothing."""
+
+STOPPING_LIMIT_NS = 60_000_000_000
+"""A Stop that cannot end its work ends without it."""
+
+EXECUTE, STARTING, SUSPENDED = int(State.EXECUTE), int(State.STARTING), int(State.SUSPENDED)
+SC_BIT = 1 << Trigger.SC
+SUSPEND_BIT, UNSUSPEND_BIT = 1 << Trigger.SUSPEND, 1 << Trigger.UNSUSPEND
+STOP_CAUSE, PROCESS_CAUSE = int(Cause.STOP), int(Cause.PROCESS)
+
+RUNNING_BITS = sum(1 << s for s in RUNNING)
+WAITS_BITS = sum(1 << s for s in (State.EXECUTE, State.SUSPENDING, State.SUSPENDED, State.UNSUSPENDING))
+"""States in which a cell goes on telling its neighbours what it wants."""
+ABORT_BITS = sum(1 << s for s in (State.ABORTING, State.ABORTED, State.CLEARING))
+RELEASE_BITS = sum(1 << s for s in (State.CLEARING, State.RESETTING, State.UNHOLDING))
+"""States that forget an interlock whose condition is back."""
+
+
+class Cell(Record):
+    """Base of every cell."""
+
+    now_ns: int = Var(unit="ns", doc="logical time of this scan")
+    dt_s: float = Var(unit="s", doc="nominal time since this cell's last scan")
+    unit: Unit
+    board: Board
+
+    interlocks: ClassVar[tuple[Interlock, ...]] = ()
+    sequence: ClassVar[Sequence] = Sequence()
+    period_ms: ClassVar[int] = 0
+    """Scan this cell every so many ms; 0: in every scan."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        declare(cls)
+
+    def scan(self) -> None:
+        """One scan of the cell: interlocks, the work of its state, then what PackML makes of both."""
+        unit = self.unit
+        self.always()
+        watch_interlocks(self)
+        if unit.state == EXECUTE:
+            run_sequence(self)
+        elif self.state_work():
+            unit.requests |= SC_BIT
+        watch_waiting(self)
+        follow_packml(self)
+        name_cause(self)
+
+    def stopping(self) -> bool:
+        """End the work in the machine: transports under way and whatever `work_complete` waits for."""
+        run_sequence(self)
+        self.silence_ports()
+        idle = self.work_complete() and not self.ports_moving()
+        return idle or self.now_ns - self.unit.state_since_ns > STOPPING_LIMIT_NS
+
+    def request(self, trigger_bit: int) -> None:
+        """Ask for a transition at the end of this scan; a bit of `packml.Trigger`."""
+        self.unit.requests |= trigger_bit
+
+    def step_ns(self) -> int:
+        """How long the present step has lasted."""
+        return self.now_ns - self.unit.step_since_ns
+
+    def inputs_good(self) -> bool:
+        """Every device this cell reads is fresh and well; the first interlock of every cell."""
+        return self.unit.io_good
+
+    if TYPE_CHECKING:  # written out for each class by cellrt.declared
+
+        def always(self) -> None: ...
+        def execute(self) -> None: ...
+        def work_complete(self) -> bool: ...
+        def lost_conditions(self) -> int: ...
+        def running_only(self) -> int: ...
+        def rule_trigger(self, rule: int) -> int: ...
+        def rule_cause(self, rule: int) -> int: ...
+        def guards(self) -> int: ...
+        def next_step(self, step: int, conditions: int) -> int: ...
+        def late_rule(self, step: int) -> int: ...
+        def step_within_ns(self, step: int) -> int: ...
+        def step_action(self) -> None: ...
+        def state_work(self) -> bool: ...
+        def is_starved(self) -> bool: ...
+        def is_blocked(self) -> bool: ...
+        def ports_moving(self) -> bool: ...
+        def silence_ports(self) -> None: ...
+
+
+@compiled
+def watch_interlocks(cell: Cell) -> None:
+    """Latch what was lost, name the first, ask for what its loss commands."""
+    unit = cell.unit
+    lost = cell.lost_conditions()
+    if not RUNNING_BITS >> unit.state & 1:
+        lost &= ~cell.running_only()
+    if RELEASE_BITS >> unit.state & 1:
+        unit.tripped &= lost
+        if unit.tripped == 0:
+            unit.first_out = 0
+    trip(cell, lost)
+
+
+@compiled
+def trip(cell: Cell, lost: int) -> None:
+    """Trip the rules in the mask `lost`."""
+    unit = cell.unit
+    if lost & ~unit.tripped and unit.first_out == 0:
+        unit.first_out = 1 + lowest_set_bit(lost & ~unit.tripped)
+    unit.tripped |= lost
+    while lost:
+        unit.requests |= cell.rule_trigger(lowest_set_bit(lost))
+        lost &= lost - 1
+
+
+@compiled
+def run_sequence(cell: Cell) -> None:
+    """One scan of Execute: the common work, the step's action, then the step's way out."""
+    unit = cell.unit
+    cell.execute()
+    cell.step_action()
+    unit.step_entered = False
+    within_ns = cell.step_within_ns(unit.step)
+    following = cell.next_step(unit.step, cell.guards())
+    if following >= 0:
+        unit.step = following
+        unit.step_since_ns = cell.now_ns
+        unit.step_entered = True
+    elif within_ns > 0 and cell.step_ns() > within_ns:
+        trip(cell, 1 << cell.late_rule(unit.step))
+
+
+@compiled
+def watch_waiting(cell: Cell) -> None:
+    """Starved or blocked for long is Suspended, and ends when the neighbour comes."""
+    unit = cell.unit
+    unit.starved, unit.blocked = cell.is_starved(), cell.is_blocked()
+    if not WAITS_BITS >> unit.state & 1:
+        cell.silence_ports()
+    if not (unit.starved or unit.blocked):
+        unit.waiting_since_ns = cell.now_ns
+        if unit.state == SUSPENDED:
+            unit.requests |= UNSUSPEND_BIT
+    elif unit.state == EXECUTE and cell.now_ns - unit.waiting_since_ns > SUSPEND_AFTER_NS:
+        unit.requests |= SUSPEND_BIT
+
+
+@compiled
+def follow_packml(cell: Cell) -> None:
+    """Make the most urgent transition asked for."""
+    unit = cell.unit
+    following = packml_next(unit.state, unit.requests)
+    unit.requests = 0
+    if following == STAY:
+        return
+    if unit.state == STARTING:
+        unit.step = 0
+    if following == EXECUTE:
+        unit.step_since_ns = cell.now_ns
+        unit.step_entered = True
+        unit.waiting_since_ns = cell.now_ns
+    unit.state = following
+    unit.state_since_ns = cell.now_ns
+
+
+@compiled
+def name_cause(cell: Cell) -> None:
+    """By which cause the outputs are gated: the worst of what tripped, else that the unit is at rest."""
+    unit = cell.unit
+    cause, tripped = 0, unit.tripped
+    while tripped:
+        cause = max(cause, cell.rule_cause(lowest_set_bit(tripped)))
+        tripped &= tripped - 1
+    if ABORT_BITS >> unit.state & 1:
+        cause = max(cause, PROCESS_CAUSE)
+    elif REST_BITS >> unit.state & 1:
+        cause = max(cause, STOP_CAUSE)
+    if cause != unit.cause:
+        unit.cause = cause
+        unit.cause_since_ns = cell.now_ns

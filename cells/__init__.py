@@ -1,0 +1,1 @@
+"""The shipped cells: one file a cell, one device map and one line file beside them."""

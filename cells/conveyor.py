@@ -1,0 +1,50 @@
+"""A zone conveyor: takes a board at its entry, holds it at its exit, gives it on."""
+
+from __future__ import annotations
+
+from cellrt import Cause, Cell, Infeed, Input, Interlock, Outfeed, Output, Sequence, Step, always, to
+
+
+class Conveyor(Cell):
+    """One board at a time. Runs while a transport on either side needs it, and never otherwise.
+
+    * A board stands at `board_at_exit` before it is offered.
+    * The belt stops when the board has arrived, and when it has left.
+    """
+
+    infeed: Infeed
+    outfeed: Outfeed
+    estop_released: bool = Input()
+    guards_closed: bool = Input()
+    board_at_entry: bool = Input(doc="light barrier at the belt's beginning")
+    board_at_exit: bool = Input(doc="light barrier at the belt's stop")
+    run: bool = Output(safe=always(to(False)), doc="belt motor")
+
+    interlocks = (
+        Interlock("estop_released", Cause.ESTOP),
+        Interlock("guards_closed", Cause.GUARD),
+    )
+    sequence = Sequence(
+        Step("empty", {"has_board": "full", "transport_in": "filling"}),
+        Step("filling", {"has_board": "full"}, within_s=15.0),
+        Step("full", {"transport_out": "emptying", "board_gone": "empty"}),
+        Step("emptying", {"board_gone": "empty"}, within_s=30.0),
+    )
+
+    def has_board(self) -> bool:
+        return self.board.id != 0
+
+    def board_gone(self) -> bool:
+        return self.board.id == 0
+
+    def transport_in(self) -> bool:
+        return self.infeed.moving()
+
+    def transport_out(self) -> bool:
+        return self.outfeed.moving()
+
+    def execute(self) -> None:
+        full = self.has_board()
+        filling = self.infeed.take(self.board, not full, self.board_at_exit)
+        emptying = self.outfeed.give(self.board, full, not self.board_at_exit)
+        self.run = filling or emptying
