@@ -1,0 +1,1 @@
+"""How samples come from devices and go to them: one small Protocol, one file a protocol."""
