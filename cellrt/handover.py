@@ -212,6 +212,7 @@ class Handover(Record):
     state: int = Var(int(Link.NOT_AVAILABLE_NOT_READY), retain=True, doc="handover.Link")
     state_since_ns: int = Var(unit="ns")
     now_ns: int = Var(unit="ns")
+    dt_s: float = Var(unit="s")
     up: Offer
     down: Demand
 
