@@ -1,0 +1,96 @@
+"""One C entry a record type: `void scan(record *)`. The compiled scan calls them through a table."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+from numba import carray, types
+from numba.core.ccallback import CFunc
+from numba.core.errors import NumbaError
+from numba.core.registry import cpu_target
+
+from cellrt.compiler.cache import KeyedCache
+from cellrt.compiler.methods import numba_type
+from cellrt.tags import Record
+from cellrt.wire import Ints
+
+Progress = Callable[[str, int, int], None]
+"""Told after each type: its name, how many are done, how many there are."""
+
+_entries: dict[type[Record], Any] = {}
+
+
+class CompileError(Exception):
+    """A record's methods use something that cannot be compiled; says file, line and what."""
+
+
+def entry(record: type[Record]) -> Any:
+    """The C entry of a type, from the cache or compiled now. Keep the result: it owns the code."""
+    if record not in _entries:
+        made = _cfunc(record)
+        try:
+            made.compile()
+        except NumbaError as error:
+            raise CompileError(f"{record.type_name()}: {_essence(error)}") from None
+        _entries[record] = made
+    return _entries[record]
+
+
+def addresses(records: Sequence[type[Record]], progress: Progress | None = None) -> Ints:
+    """Addresses of the entries of `records`, compiling what is missing on all cores. Shape (types,)."""
+    missing = [r for r in records if r not in _entries and not is_cached(r)]
+    _compile_in_parallel([r for r in missing if _is_importable(r)], progress)
+    return np.array([entry(r).address for r in records], np.int64)
+
+
+def is_cached(record: type[Record]) -> bool:
+    """True when a start will not have to compile this type."""
+    made = _cfunc(record)
+    return bool(made._cache.path(made._sig).exists())
+
+
+def _cfunc(record: type[Record]) -> Any:
+    def scan(pointer: Any) -> None:
+        carray(pointer, 1)[0].scan()
+
+    signature = ((types.CPointer(numba_type(record)),), types.void)
+    made = CFunc(scan, signature, locals={}, options={"error_model": "numpy"})
+    made._cache = KeyedCache(scan, record)
+    return made
+
+
+def _compile_in_parallel(records: Sequence[type[Record]], progress: Progress | None) -> None:
+    workers = min(len(records), os.cpu_count() or 1)
+    if workers < 2:
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        jobs = {pool.submit(_compile_named, r.__module__, r.__qualname__): r for r in records}
+        for done, job in enumerate(as_completed(jobs), 1):
+            job.result()
+            if progress:
+                progress(jobs[job].type_name(), done, len(jobs))
+
+
+def _compile_named(module: str, name: str) -> None:
+    entry(getattr(importlib.import_module(module), name))
+
+
+def _is_importable(record: type[Record]) -> bool:
+    module = record.__module__
+    return module != "__main__" and "." not in record.__qualname__
+
+
+def _essence(error: NumbaError) -> str:
+    """The innermost complaint and its place, out of numba's nested account."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    places = [m for line in lines if (m := re.search(r'File "(.+?)", line (\d+)', line))]
+    says = [s for s in lines if not s.startswith(("Failed in", "- Resolution", "During", "File", "raised"))]
+    where = f"{places[0][1]}:{places[0][2]}: " if places else ""
+    return f"{where}{says[0][:300] if says else lines[0][:300]}"
