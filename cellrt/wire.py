@@ -51,6 +51,12 @@ class Wire(enum.Enum):
         return (1 << (self.bits - (self.value[0] == "i"))) - 1
 
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Lowest and highest raw integer; a float's raw value is its bits and has none."""
+        return (0, 0) if self.is_float else (self.low, self.high)
+
+
 @dataclass(frozen=True)
 class Point:
     """One value of a device. `value = raw * scale + offset` where the raw value is an integer.
@@ -99,9 +105,10 @@ class Kind(enum.IntEnum):
 
 
 class Wiring(NamedTuple):
-    """Points joined to tags, as tables for compiled code. Row n: raw value n.
+    """Points joined to tags, as tables for compiled code.
 
-    `places` int64[n, 4]: byte offset of the tag in the image, `Kind`, lowest and highest raw value.
+    `places` int64[n, 5]: byte offset of the tag in the image, `Kind`, lowest and highest raw value, and
+    the index of the raw value (the row's own number unless said otherwise; a point may have many tags).
     `factors` float64[n, 2]: scale and offset.
     """
 
@@ -109,12 +116,16 @@ class Wiring(NamedTuple):
     factors: Floats
 
 
-def wiring(joined: Sequence[tuple[Point, Leaf]]) -> Wiring:
-    """Tables for points and the tags (offsets from the image's start) that they are joined to."""
-    places = np.zeros((len(joined), 4), np.int64)
+def wiring(joined: Sequence[tuple[Point, Leaf]], raw: Sequence[int] | None = None) -> Wiring:
+    """Tables for points and the tags (offsets from the image's start) that they are joined to.
+
+    `raw[n]` is the index of row n's raw value. Raises ValueError where tag and point do not fit.
+    """
+    places = np.zeros((len(joined), 5), np.int64)
     factors = np.ones((len(joined), 2), np.float64)
     for row, (point, leaf) in enumerate(joined):
-        places[row] = leaf.offset, kind_of(point, leaf), point.wire.low, point.wire.high
+        index = row if raw is None else raw[row]
+        places[row] = leaf.offset, kind_of(point, leaf), *point.wire.limits, index
         factors[row] = point.scale, point.offset
     return Wiring(places, factors)
 
@@ -157,35 +168,35 @@ def views(buffer: Any) -> Views:
 
 @compiled
 def scatter(wires: Wiring, first: int, last: int, raw: Ints, raw_reals: Floats, image: Views) -> None:
-    """Raw values first..last-1 into their tags. `raw_reals` is `raw` seen as float64."""
+    """Raw values of rows first..last-1 into their tags. `raw_reals` is `raw` seen as float64."""
     for n in range(first, last):
-        at, kind = wires.places[n, 0], wires.places[n, 1]
+        at, kind, source = wires.places[n, 0], wires.places[n, 1], wires.places[n, 4]
         if kind == 0:
-            image.bytes[at] = 1 if raw[n] != 0 else 0
+            image.bytes[at] = 1 if raw[source] != 0 else 0
         elif kind == 1:
-            image.words[at >> 3] = raw[n]
+            image.words[at >> 3] = raw[source]
         elif kind == 2:
-            image.reals[at >> 3] = raw[n] * wires.factors[n, 0] + wires.factors[n, 1]
+            image.reals[at >> 3] = raw[source] * wires.factors[n, 0] + wires.factors[n, 1]
         else:
-            image.reals[at >> 3] = raw_reals[n]
+            image.reals[at >> 3] = raw_reals[source]
 
 
 @compiled
 def gather(wires: Wiring, n: int, raw: Ints, raw_reals: Floats, image: Views) -> None:
-    """Tag n of the table into its raw value, within what the wire can carry."""
-    at, kind = wires.places[n, 0], wires.places[n, 1]
+    """The tag of row n into its raw value, within what the wire can carry."""
+    at, kind, target = wires.places[n, 0], wires.places[n, 1], wires.places[n, 4]
     low, high = wires.places[n, 2], wires.places[n, 3]
     if kind == 0:
-        raw[n] = 1 if image.bytes[at] != 0 else 0
+        raw[target] = 1 if image.bytes[at] != 0 else 0
     elif kind == 1:
-        raw[n] = min(max(image.words[at >> 3], low), high)
+        raw[target] = min(max(image.words[at >> 3], low), high)
     elif kind == 2:
         counts = (image.reals[at >> 3] - wires.factors[n, 1]) / wires.factors[n, 0]
         if counts >= high:
-            raw[n] = high
+            raw[target] = high
         elif counts > low:
-            raw[n] = int(np.floor(counts + 0.5))
+            raw[target] = int(np.floor(counts + 0.5))
         else:  # NaN comes here too
-            raw[n] = low
+            raw[target] = low
     else:
-        raw_reals[n] = image.reals[at >> 3]
+        raw_reals[target] = image.reals[at >> 3]

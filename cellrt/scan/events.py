@@ -1,0 +1,118 @@
+"""Events: what a scan changed, as fixed-size records.
+
+An event is eight words: its number in the ring, logical time in ns, `Event`, the subject's number, and
+four values whose meaning the kind gives. They are found by comparing the image with what was last
+reported, so logic neither sends nor formats anything.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from cellrt.compiled import compiled, lowest_set_bit
+from cellrt.packml import Unit
+from cellrt.scan.tables import EVENTS_A_SCAN, Tables, Work
+from cellrt.tags import WORD, find
+
+
+class Event(IntEnum):
+    """Kinds of events: subject; values."""
+
+    STARTED = 1  # epoch; 0, 0, 0, 0
+    STATE = 2  # cell; from, to, cause, first-out
+    STEP = 3  # cell; from, to, 0, 0
+    BOARD_IN = 4  # cell; board, result, product, route
+    BOARD_OUT = 5  # cell; board, result, product, route
+    TRIPPED = 6  # cell; rule, first-out, 0, 0
+    HANDOVER = 7  # handover; from, to, board, 0
+    COMMAND = 8  # origin; command's number, target, operation, Refusal
+    PARAMETER = 9  # parameter; raw bits before, after, command's number, 0
+    DEVICE = 10  # device; good 0 or 1, 0, 0, 0
+    OVERRUN = 11  # 0; scans skipped, lateness ns, 0, 0
+    LOST = 12  # 0; events lost, 0, 0, 0
+
+
+STATE, STEP, BOARD_IN, BOARD_OUT, TRIPPED, HANDOVER, DEVICE = 2, 3, 4, 5, 6, 7, 10
+
+
+def _word(tag: str) -> int:
+    return find(Unit, tag).offset // WORD
+
+
+U_STATE, U_STEP, U_CAUSE, U_FIRST_OUT, U_TRIPPED = (
+    _word("state"),
+    _word("step"),
+    _word("cause"),
+    _word("first_out"),
+    _word("tripped"),
+)
+U_REQUESTS, U_MODE = _word("requests"), _word("mode")
+U_IN, U_OUT, U_DEFECTIVE = _word("boards_in"), _word("boards_out"), _word("defective_out")
+B_ID, B_PRODUCT, B_RESULT, B_ROUTE = 1, 2, 3, 4
+FAILED = 2
+
+
+@compiled
+def emit(
+    work: Work, now_ns: int, kind: int, subject: int, a: int, b: int, c: int, d: int
+) -> None:
+    """Append an event of this scan. The last place is kept for saying that more were lost."""
+    n = work.event_count[0]
+    if n >= EVENTS_A_SCAN:
+        work.events[EVENTS_A_SCAN - 1, 2] = 12
+        work.events[EVENTS_A_SCAN - 1, 4] += 1
+        return
+    event = work.events[n]
+    event[1], event[2], event[3] = now_ns, kind, subject
+    event[4], event[5], event[6], event[7] = a, b, c, d
+    work.event_count[0] = n + 1
+
+
+@compiled
+def report(tables: Tables, work: Work, now_ns: int) -> None:
+    """Events for everything that changed since the last scan, and the boards' counts."""
+    words = work.image.words
+    for k in range(tables.units.shape[0]):
+        report_unit(work, now_ns, k, tables.units[k, 0], tables.units[k, 1])
+    for k in range(tables.states.shape[0]):
+        state = words[tables.states[k, 0]]
+        if state != work.links[k]:
+            emit(work, now_ns, HANDOVER, k, work.links[k], state, words[tables.states[k, 1]], 0)
+            work.links[k] = state
+
+
+@compiled
+def report_unit(work: Work, now_ns: int, k: int, unit: int, board: int) -> None:
+    """What changed in cell `k`, whose unit and board begin at these words."""
+    words, before = work.image.words, work.cells[k]
+    fresh = words[unit + U_TRIPPED] & ~before[3]
+    while fresh != 0:
+        emit(work, now_ns, TRIPPED, k, lowest_set_bit(fresh), words[unit + U_FIRST_OUT], 0, 0)
+        fresh &= fresh - 1
+    before[3] = words[unit + U_TRIPPED]
+    if words[board + B_ID] != before[2]:
+        report_board(work, now_ns, k, unit, board, before[2])
+        before[2] = words[board + B_ID]
+    if words[unit + U_STEP] != before[1]:
+        emit(work, now_ns, STEP, k, before[1], words[unit + U_STEP], 0, 0)
+        before[1] = words[unit + U_STEP]
+    if words[unit + U_STATE] != before[0]:
+        cause, first_out = words[unit + U_CAUSE], words[unit + U_FIRST_OUT]
+        emit(work, now_ns, STATE, k, before[0], words[unit + U_STATE], cause, first_out)
+        before[0] = words[unit + U_STATE]
+
+
+@compiled
+def report_board(work: Work, now_ns: int, k: int, unit: int, board: int, before: int) -> None:
+    """A board left, came, or both."""
+    words = work.image.words
+    product, result = words[board + B_PRODUCT], words[board + B_RESULT]
+    route = words[board + B_ROUTE]
+    if before != 0:
+        words[unit + U_OUT] += 1
+        if result == FAILED:
+            words[unit + U_DEFECTIVE] += 1
+        emit(work, now_ns, BOARD_OUT, k, before, result, product, route)
+    if words[board + B_ID] != 0:
+        words[unit + U_IN] += 1
+        emit(work, now_ns, BOARD_IN, k, words[board + B_ID], result, product, route)

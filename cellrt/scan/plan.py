@@ -1,0 +1,152 @@
+"""A line made ready to scan: its assembly, and where every sample, command and output has its place.
+
+A plan is made from a line's description alone; two processes that make it from the same description have
+the same one, and `hash` proves it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from cellrt.assembly import Assembly
+from cellrt.declared import rules
+from cellrt.handover import Handover
+from cellrt.image import Layout
+from cellrt.line.spec import DeviceSpec, LineSpec
+from cellrt.tags import Leaf, Record, Role
+from cellrt.wire import Point
+
+SAMPLE_HEAD = 2
+"""Words before a device's raw values in the inputs: number of the sample, and whether it is good."""
+
+OUTPUT_HEAD = 2
+"""Words before the raw values in the outputs: the scan's count (the heartbeat), and its epoch."""
+
+COMMAND_WORDS = 8
+COMMANDS_A_SCAN = 16
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A device's place in the inputs and outputs. `raw` counts the device's counter, which comes first."""
+
+    device: DeviceSpec
+    base: int
+    raw: int
+    output_base: int
+
+    @property
+    def first_raw(self) -> int:
+        """Where the raw values begin in the inputs."""
+        return self.base + SAMPLE_HEAD
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a scan of the line works on."""
+
+    line: LineSpec
+
+    @cached_property
+    def assembly(self) -> Assembly:
+        """Cells, and the handovers between them."""
+        period_ms = self.line.period_ns / 1e6
+        cells: dict[str, type[Record]] = {name: c.type for name, c in self.line.cells.items()}
+        every = {n: round(c.type.period_ms / period_ms) or 1 for n, c in self.line.cells.items()}
+        hear: list[tuple[str, str]] = []
+        tell: list[tuple[str, str]] = []
+        for h in self.line.handovers:
+            hear += [(f"{h.upstream}.says", f"{h.name}.up"), (f"{h.downstream}.says", f"{h.name}.down")]
+            tell += [
+                (f"{h.name}.state", f"{h.upstream}.state"),
+                (f"{h.name}.state", f"{h.downstream}.state"),
+                (f"{h.name}.up.board", f"{h.downstream}.offered"),
+                (f"{h.name}.down.holds", f"{h.upstream}.taken"),
+            ]
+        links: dict[str, type[Record]] = {h.name: Handover for h in self.line.handovers}
+        return Assembly(cells, links, tuple(hear), tuple(tell), every)
+
+    @property
+    def layout(self) -> Layout:
+        """Where every tag lies."""
+        return self.assembly.layout
+
+    @cached_property
+    def cells(self) -> tuple[str, ...]:
+        """Names of the cells; a cell's number in events and commands is its place."""
+        return tuple(self.line.cells)
+
+    @cached_property
+    def handovers(self) -> tuple[str, ...]:
+        return tuple(h.name for h in self.line.handovers)
+
+    @cached_property
+    def devices(self) -> tuple[str, ...]:
+        return tuple(self.line.devices)
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """Every device's place, in the order of `devices`."""
+        places, at, out = [], 0, OUTPUT_HEAD
+        for device in self.line.devices.values():
+            raw = 1 + len(device.map.inputs)
+            places.append(Sample(device, at, raw, out))
+            at += SAMPLE_HEAD + raw
+            out += len(device.map.outputs)
+        return tuple(places)
+
+    @cached_property
+    def commands_base(self) -> int:
+        """Where the commands begin in the inputs: their number, then COMMAND_WORDS for each."""
+        return sum(SAMPLE_HEAD + s.raw for s in self.samples)
+
+    @property
+    def input_words(self) -> int:
+        """Length of the inputs of one scan, commands included."""
+        return self.commands_base + 1 + COMMANDS_A_SCAN * COMMAND_WORDS
+
+    @property
+    def output_words(self) -> int:
+        """Length of the outputs of one scan."""
+        return OUTPUT_HEAD + sum(len(s.device.map.outputs) for s in self.samples)
+
+    def joined(self, role: Role) -> Iterator[tuple[int, str, Point, int, Leaf]]:
+        """Each joined tag: number of the device, cell, point, index of its raw value, tag."""
+        for number, sample in enumerate(self.samples):
+            name, points = sample.device.name, sample.device.map
+            raws = {p.name: sample.first_raw + 1 + n for n, p in enumerate(points.inputs)}
+            if role is Role.OUTPUT:
+                raws = {p.name: sample.output_base + n for n, p in enumerate(points.outputs)}
+            for cell in self.line.cells.values():
+                for tag, (device, point) in cell.io.items():
+                    leaf = self.layout.find(f"{cell.name}.{tag}")
+                    if device == name and leaf.field.role is role:
+                        yield number, cell.name, points.find(point), raws[point], leaf
+
+    @cached_property
+    def parameters(self) -> tuple[Leaf, ...]:
+        """Tags that commands may write; a parameter's number in commands is its place."""
+        return tuple(t for t in self.layout.tags() if t.field.role is Role.PARAMETER)
+
+    @cached_property
+    def retained(self) -> tuple[Leaf, ...]:
+        """Tags that survive a crash and a power cut."""
+        return tuple(t for t in self.layout.tags() if t.field.retain)
+
+    def rules(self, cell: str) -> tuple[str, ...]:
+        """Names of what can trip a cell, by bit; first-out n is rule n - 1."""
+        return rules(self.line.cells[cell].type)
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 over the image's layout and the places of inputs and outputs."""
+        digest = hashlib.sha256(self.layout.hash.encode())
+        for sample in self.samples:
+            points = sample.device.map
+            digest.update(repr((sample.base, points.inputs, points.outputs)).encode())
+        for cell in self.line.cells.values():
+            digest.update(repr(sorted(cell.io.items())).encode())
+        return digest.hexdigest()

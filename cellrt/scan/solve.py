@@ -1,0 +1,50 @@
+"""One scan of an assembly, compiled: hear the members, move the links, tell the members, scan these."""
+
+from __future__ import annotations
+
+from cellrt.assembly import Schedule
+from cellrt.compiled import compiled
+from cellrt.compiler.native import call_entry
+from cellrt.wire import Ints, Views
+
+
+@compiled
+def solve(
+    schedule: Schedule,
+    entries: Ints,
+    base_address: int,
+    image: Views,
+    now_ns: int,
+    scan: int,
+    dt_s: float,
+) -> None:
+    """Scan number `scan`, at logical time `now_ns`, of an image at `base_address`.
+
+    `entries` are the addresses of the types' C entries; `dt_s` is the base period.
+    """
+    copy(schedule.to_links, image)
+    scan_records(schedule.links, entries, base_address, image, now_ns, scan, dt_s)
+    copy(schedule.to_members, image)
+    scan_records(schedule.members, entries, base_address, image, now_ns, scan, dt_s)
+
+
+@compiled
+def copy(table: Ints, image: Views) -> None:
+    """Copy parts of the image onto others: rows of (from, to, bytes)."""
+    for n in range(table.shape[0]):
+        source, target, size = table[n, 0], table[n, 1], table[n, 2]
+        for k in range(size):
+            image.bytes[target + k] = image.bytes[source + k]
+
+
+@compiled
+def scan_records(
+    rows: Ints, entries: Ints, base_address: int, image: Views, now_ns: int, scan: int, dt_s: float
+) -> None:
+    """Stamp and scan each record that is due."""
+    for n in range(rows.shape[0]):
+        every = rows[n, 2]
+        if every == 1 or scan % every == 0:
+            image.words[rows[n, 3]] = now_ns
+            image.reals[rows[n, 4]] = dt_s * every
+            call_entry(entries[rows[n, 0]], base_address + rows[n, 1])

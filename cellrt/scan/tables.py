@@ -1,0 +1,161 @@
+"""A plan as arrays: everything that the compiled step looks up, and the state that it carries on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cellrt.assembly import Schedule
+from cellrt.image import Image
+from cellrt.interlock import CAUSES
+from cellrt.scan.plan import Plan
+from cellrt.tags import WORD, Leaf, Role
+from cellrt.wire import Floats, Ints, Point, Views, Wiring, gather, views, wiring
+
+EVENT_WORDS = 8
+EVENTS_A_SCAN = 256
+
+
+class Tables(NamedTuple):
+    """What does not change while a line runs.
+
+    `sources` int64[devices, 3]: base of the device's sample in the inputs, first and last wiring row.
+    `trust` int64[n, 2]: byte of a cell's `io_good`, base of a sample that this cell depends on.
+    `gates` int64[outputs, 3 + 3 * causes]: words of the cell's `cause` and `cause_since_ns`, raw index,
+    then for each cause: `interlock.Kind`, delay in ns, safe raw value.
+    `units` int64[cells, 3]: word of the unit's first tag, of the board's, byte of `io_good`.
+    `states` int64[handovers, 2]: words of a handover's state and of its offered board's id.
+    `parameters` int64[n, 2]: byte offset, 0 bool 1 int 2 float; `limits` float64[n, 2]: low, high.
+    """
+
+    schedule: Schedule
+    sources: Ints
+    inputs: Wiring
+    trust: Ints
+    outputs: Wiring
+    gates: Ints
+    units: Ints
+    states: Ints
+    parameters: Ints
+    limits: Floats
+    commands_base: int
+    dt_s: float
+
+
+class Work(NamedTuple):
+    """What one process's scan owns: the image, its outputs, and what it remembers to see changes.
+
+    `seen` int64[devices]: number of the last sample taken in. `cells` int64[cells, 5] and `links`
+    int64[handovers]: what was last reported of each. `events` int64[EVENTS_A_SCAN, EVENT_WORDS] with
+    their number in `event_count[0]`.
+    """
+
+    image: Views
+    outputs: Ints
+    output_reals: Floats
+    seen: Ints
+    cells: Ints
+    links: Ints
+    events: Ints
+    event_count: Ints
+
+
+def tables(plan: Plan) -> Tables:
+    """The tables of a plan."""
+    joined_in = list(plan.joined(Role.INPUT))
+    joined_out = list(plan.joined(Role.OUTPUT))
+    numbers = [n for n, *_ in joined_in]
+    sources = [
+        [s.base, numbers.index(n) if n in numbers else 0, _after(numbers, n)]
+        for n, s in enumerate(plan.samples)
+    ]
+    trust = sorted({(c, n) for n, c, *_ in (*joined_in, *joined_out)})
+    word = {t: plan.layout.place(t)[0] // WORD for t in _watched(plan)}
+    return Tables(
+        plan.assembly.schedule(),
+        _ints(sources, 3),
+        wiring([(p, t) for *_, p, _, t in joined_in], [raw for *_, raw, _ in joined_in]),
+        _ints([[_io_good(plan, c), plan.samples[n].base] for c, n in trust], 2),
+        wiring([(p, t) for *_, p, _, t in joined_out], [raw for *_, raw, _ in joined_out]),
+        _ints([_gate(plan, c, p, raw, t) for _, c, p, raw, t in joined_out], 3 + 3 * len(CAUSES)),
+        _ints([[word[f"{c}.unit"], word[f"{c}.board"], _io_good(plan, c)] for c in plan.cells], 3),
+        _ints([[word[f"{h}.state"], word[f"{h}.up.board.id"]] for h in plan.handovers], 2),
+        _ints([[t.offset, (bool, int, float).index(t.field.kind)] for t in plan.parameters], 2),
+        np.array([_limits(t) for t in plan.parameters], np.float64).reshape(-1, 2),
+        plan.commands_base,
+        plan.line.period_ns * 1e-9,
+    )
+
+
+def work(plan: Plan, image: Image) -> Work:
+    """Fresh working memory around an image."""
+    outputs = np.zeros(plan.output_words, np.int64)
+    return Work(
+        image.views,
+        outputs,
+        outputs.view(np.float64),
+        np.zeros(len(plan.devices), np.int64),
+        np.zeros((len(plan.cells), 5), np.int64),
+        np.zeros(len(plan.handovers), np.int64),
+        np.zeros((EVENTS_A_SCAN, EVENT_WORDS), np.int64),
+        np.zeros(1, np.int64),
+    )
+
+
+def initial_image(plan: Plan) -> Image:
+    """Every tag at its default, then the line file's parameters."""
+    image = Image(plan.layout)
+    for cell in plan.line.cells.values():
+        for tag, value in cell.params.items():
+            image.write(plan.layout.find(f"{cell.name}.{tag}"), value)
+    return image
+
+
+def _io_good(plan: Plan, cell: str) -> int:
+    return plan.layout.place(f"{cell}.unit.io_good")[0]
+
+
+def _watched(plan: Plan) -> list[str]:
+    cells = [f"{c}.{part}" for c in plan.cells for part in ("unit", "board")]
+    return cells + [f"{h}.{part}" for h in plan.handovers for part in ("state", "up.board.id")]
+
+
+def _gate(plan: Plan, cell: str, point: Point, raw: int, tag: Leaf) -> list[int]:
+    place = plan.layout.place
+    row = [place(f"{cell}.unit.cause")[0] // WORD, place(f"{cell}.unit.cause_since_ns")[0] // WORD, raw]
+    reactions = plan.line.cells[cell].safe[tag.path.partition(".")[2]]
+    for cause in CAUSES:
+        reaction = reactions[cause]
+        row += [reaction.kind, round(reaction.after_s * 1e9), raw_value(point, tag, reaction.value)]
+    return row
+
+
+def raw_value(point: Point, tag: Leaf, value: bool | int | float) -> int:
+    """The raw value that stands for a tag's `value` at a point."""
+    scratch = np.zeros(1, np.int64)
+    reals = scratch.view(np.float64)
+    kind = tag.field.kind
+    memory = bytearray(WORD)
+    single = views(memory)
+    if kind is bool:
+        single.bytes[0] = bool(value)
+    elif kind is int:
+        single.words[0] = int(value)
+    else:
+        single.reals[0] = float(value)
+    gather(wiring([(point, Leaf(tag.path, 0, tag.field))]), 0, scratch, reals, single)
+    return int(scratch[0])
+
+
+def _limits(tag: Leaf) -> tuple[float, float]:
+    low, high = tag.field.low, tag.field.high
+    return (-np.inf if low is None else low, np.inf if high is None else high)
+
+
+def _after(numbers: list[int], number: int) -> int:
+    return len(numbers) - numbers[::-1].index(number) if number in numbers else 0
+
+
+def _ints(rows: list[list[int]], width: int) -> Ints:
+    return np.array(rows, np.int64).reshape(len(rows), width)

@@ -1,0 +1,68 @@
+"""A board loader: pushes bare boards from its stack onto the line, and gives each its identity."""
+
+from __future__ import annotations
+
+from cellrt import (
+    Cause,
+    Cell,
+    Input,
+    Interlock,
+    Outfeed,
+    Output,
+    Parameter,
+    Sequence,
+    Step,
+    Var,
+    always,
+    to,
+)
+
+
+class Loader(Cell):
+    """Offers a board while the stack has one.
+
+    * The pusher moves only inside a transport that the next machine has started.
+    * A board is gone when the pusher is fully out; the next is offered when it is home again.
+    """
+
+    outfeed: Outfeed
+    estop_released: bool = Input()
+    guards_closed: bool = Input()
+    stack_present: bool = Input(doc="at least one board in the stack")
+    pusher_home: bool = Input()
+    pusher_out: bool = Input()
+    push: bool = Output(safe=always(to(False)), doc="pusher forward")
+    product: int = Parameter(1, low=1, high=9999, doc="number of the product on this line")
+    serial: int = Var(retain=True, doc="boards that this loader has named")
+
+    interlocks = (
+        Interlock("estop_released", Cause.ESTOP),
+        Interlock("guards_closed", Cause.GUARD),
+    )
+    sequence = Sequence(
+        Step("homing", {"ready_to_push": "offering"}, within_s=10.0),
+        Step("offering", {"transport": "pushing"}),
+        Step("pushing", {"board_gone": "homing"}, within_s=20.0),
+    )
+
+    def ready_to_push(self) -> bool:
+        return (self.pusher_home and self.stack_present) or self.outfeed.moving()
+
+    def transport(self) -> bool:
+        return self.outfeed.moving()
+
+    def board_gone(self) -> bool:
+        return self.board.id == 0
+
+    def execute(self) -> None:
+        self.push = self.outfeed.give(self.board, self.board.id != 0, self.pusher_out)
+
+    def offering(self) -> None:
+        if self.board.id == 0 and not self.outfeed.moving():
+            self.serial += 1
+            self.board.id = self.serial
+            self.board.product = self.product
+            self.board.result = 0
+            self.board.route = 0
+            self.board.work_done = 0
+            self.board.entered_ns = self.now_ns
