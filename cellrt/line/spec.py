@@ -1,0 +1,81 @@
+"""A line as the rest of cellrt knows it: checked, complete, and without a trace of the files it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellrt.cell import Cell
+from cellrt.interlock import Reactions
+from cellrt.tags import Scalar
+from cellrt.wire import DeviceMap
+
+
+@dataclass(frozen=True)
+class DeviceSpec:
+    """A device of the line.
+
+    Its inputs are bad when no fresh sample came for `stale_ms` (wall time), and count again after
+    `recover_ms` of good ones. `sim` is the `module:Class` that stands in for it.
+    """
+
+    name: str
+    map: DeviceMap
+    address: str
+    poll_ms: float
+    stale_ms: float
+    recover_ms: float
+    sim: str | None
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """A cell of the line. `io` and `safe` are complete: every input and output, every cause.
+
+    `params` holds the parameters that the line file sets; `io` maps a tag's path to (device, point);
+    `safe` an output's path to its reactions.
+    """
+
+    name: str
+    type: type[Cell]
+    params: Mapping[str, Scalar]
+    io: Mapping[str, tuple[str, str]]
+    safe: Mapping[str, Reactions]
+
+
+@dataclass(frozen=True)
+class HandoverSpec:
+    """Two neighbours: `name` is "infeed>printer", the ports are paths, "infeed.outfeed", "printer.infeed"."""
+
+    name: str
+    upstream: str
+    downstream: str
+
+
+@dataclass(frozen=True)
+class SimSpec:
+    """How the simulated plant is put together: belts between devices' ends, and who cuts the power."""
+
+    belts: tuple[tuple[str, str], ...] = ()
+    power: str | None = None
+
+
+@dataclass(frozen=True)
+class LineSpec:
+    """A line, ready to be planned. `unattended`: it may restart by itself when armed locally.
+
+    `warnings` are lines to show to whoever starts it; `text` is the line file as it was read.
+    """
+
+    name: str
+    path: Path
+    period_ns: int
+    seed: int
+    devices: Mapping[str, DeviceSpec]
+    cells: Mapping[str, CellSpec]
+    handovers: tuple[HandoverSpec, ...]
+    sim: SimSpec
+    unattended: bool
+    warnings: tuple[str, ...]
+    text: str
