@@ -40,7 +40,9 @@ RUNNING_BITS = sum(1 << s for s in RUNNING)
 WAITS_BITS = sum(1 << s for s in (State.EXECUTE, State.SUSPENDING, State.SUSPENDED, State.UNSUSPENDING))
 """States in which a cell goes on telling its neighbours what it wants."""
 ABORT_BITS = sum(1 << s for s in (State.ABORTING, State.ABORTED, State.CLEARING))
-RELEASE_BITS = sum(1 << s for s in (State.CLEARING, State.RESETTING, State.UNHOLDING))
+RELEASE_BITS = sum(
+    1 << s for s in (State.CLEARING, State.RESETTING, State.HELD, State.UNHOLDING)
+)
 """States that forget an interlock whose condition is back."""
 
 

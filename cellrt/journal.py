@@ -1,0 +1,125 @@
+"""The journal: the one stream of events, in SQLite; everything that reports reads it.
+
+One writer. A line of canonical JSON an event; `hash` is sha256 over these lines, and says nothing of the
+wall clock, so two runs that did the same have the same hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from cellrt.narrate import Entry, Narrator
+from cellrt.scan.plan import Plan
+from cellrt.wire import Ints
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY, epoch INTEGER, t_ns INTEGER, event TEXT, subject TEXT, line TEXT);
+CREATE INDEX IF NOT EXISTS by_subject ON events (subject, number);
+"""
+
+
+class JournalError(Exception):
+    """The journal cannot be opened or written; the message names the file and the reason."""
+
+
+class Journal:
+    """Appends events. `path` None keeps them in memory (twin and tests).
+
+    `boards` counts what left the line at its last cells: completed, rejected (failed), scrapped (to be
+    taken out by hand), and what entered at its first ones.
+    """
+
+    def __init__(self, plan: Plan, path: Path | None = None, epoch: int = 1) -> None:
+        self._narrator = Narrator(plan)
+        self._path = path
+        self.epoch = epoch
+        self._digest = hashlib.sha256()
+        self.boards: Counter[str] = Counter()
+        self.departed: Counter[str] = Counter()
+        fed = {h.downstream.partition(".")[0] for h in plan.line.handovers}
+        feeding = {h.upstream.partition(".")[0] for h in plan.line.handovers}
+        self._first = feeding - fed
+        self._last = fed - feeding
+        try:
+            self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise JournalError(f"journal {path}: {error}") from error
+        self._resume()
+
+    def append(self, rows: Ints) -> list[Entry]:
+        """Write events (rows of EVENT_WORDS) in one transaction; the same in words."""
+        entries = [self._narrator.tell(row) for row in rows.tolist()]
+        return self.append_entries(entries)
+
+    def append_entries(self, entries: list[Entry]) -> list[Entry]:
+        """Write events that are in words already. Raises JournalError; nothing is then written."""
+        lines = [canonical(e) for e in entries]
+        records = [
+            (self.epoch, e["t_ns"], e["event"], _subject(e), line)
+            for e, line in zip(entries, lines, strict=True)
+        ]
+        try:
+            self._db.execute("BEGIN")
+            self._db.executemany(
+                "INSERT INTO events (epoch, t_ns, event, subject, line) VALUES (?, ?, ?, ?, ?)",
+                records,
+            )
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise JournalError(f"journal {self._path}: {error}") from error
+        for entry, line in zip(entries, lines, strict=True):
+            self._digest.update(line.encode() + b"\n")
+            self._count(entry)
+        return entries
+
+    def entries(self, last: int = 50, subject: str | None = None) -> list[Entry]:
+        """The last events, oldest first; of one cell, handover or device when `subject` says so."""
+        where, args = ("WHERE subject = ?", [subject]) if subject else ("", [])
+        query = f"SELECT line FROM events {where} ORDER BY number DESC LIMIT ?"
+        with closing(self._db.execute(query, [*args, last])) as rows:
+            return [json.loads(line) for (line,) in rows][::-1]
+
+    def hash(self) -> str:
+        """sha256 over the canonical lines, from the first event on."""
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Write everything out and let go of the file."""
+        self._db.close()
+
+    def _resume(self) -> None:
+        """After a crash the counts and the hash go on from what is written."""
+        with closing(self._db.execute("SELECT line FROM events ORDER BY number")) as rows:
+            for (line,) in rows:
+                self._digest.update(line.encode() + b"\n")
+                self._count(json.loads(line))
+
+    def _count(self, entry: Entry) -> None:
+        if entry["event"] == "BoardIn" and entry["cell"] in self._first:
+            self.boards["entered"] += 1
+        if entry["event"] == "BoardOut":
+            self.departed[entry["cell"]] += 1
+            if entry["cell"] in self._last:
+                scrap, failed = entry["route"] == 999, entry["result"] == "Failed"
+                self.boards["scrapped" if scrap else "rejected" if failed else "completed"] += 1
+
+
+def canonical(entry: Entry) -> str:
+    """One line of JSON, the same for the same event."""
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"))
+
+
+def _subject(entry: Entry) -> str:
+    keys = ("cell", "handover", "device", "target", "tag")
+    return next((str(entry[k]) for k in keys if k in entry), "")

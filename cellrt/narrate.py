@@ -1,0 +1,130 @@
+"""Events in words: from the scan's eight numbers to what a person, a report or a database reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cellrt.handover import Link, Result
+from cellrt.interlock import Cause
+from cellrt.packml import State
+from cellrt.scan.commands import Operation, Origin, Refusal
+from cellrt.scan.events import Event
+from cellrt.scan.plan import Plan
+
+Entry = dict[str, Any]
+"""An event in words; its first keys are `t_ns`, `event` and the subject."""
+
+
+def words(member: Any) -> str:
+    """`NOT_IN_THIS_STATE` as PackML and Hermes write it: `NotInThisState`."""
+    return "".join(part.capitalize() for part in str(member.name).split("_"))
+
+
+def _named(enum: Any, value: int) -> str:
+    try:
+        return words(enum(value))
+    except ValueError:
+        return str(value)
+
+
+class Narrator:
+    """Tells the events of one line."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._cells = plan.cells
+        self._rules = {name: plan.rules(name) for name in plan.cells}
+        self._steps = {name: cell.type.sequence.names for name, cell in plan.line.cells.items()}
+        self._tell: dict[int, Callable[[int, int, int, int, int], Entry]] = {
+            Event.STARTED: lambda k, a, b, c, d: {"epoch": a},
+            Event.STATE: self._state,
+            Event.STEP: self._step,
+            Event.BOARD_IN: self._board,
+            Event.BOARD_OUT: self._board,
+            Event.TRIPPED: self._tripped,
+            Event.HANDOVER: self._handover,
+            Event.COMMAND: self._command,
+            Event.PARAMETER: self._parameter,
+            Event.DEVICE: lambda k, a, b, c, d: {"device": plan.devices[k], "good": bool(a)},
+            Event.OVERRUN: lambda k, a, b, c, d: {"skipped": a, "late_ns": b},
+            Event.LOST: lambda k, a, b, c, d: {"lost": a},
+        }
+
+    def tell(self, row: Sequence[int]) -> Entry:
+        """One event in words."""
+        _, t_ns, kind, subject, a, b, c, d = (int(x) for x in row)
+        told = self._tell[kind](subject, a, b, c, d)
+        return {"t_ns": t_ns, "event": words(Event(kind)), **told}
+
+    def first_out(self, cell: str, number: int) -> str:
+        """The name of the rule that tripped a cell first; empty when none did."""
+        rules = self._rules[cell]
+        return rules[number - 1] if 0 < number <= len(rules) else ""
+
+    def step_name(self, cell: str, step: int) -> str:
+        """A step's name; empty for a cell without a sequence."""
+        names = self._steps[cell]
+        return names[step] if 0 <= step < len(names) else ""
+
+    def _state(self, k: int, before: int, after: int, cause: int, first_out: int) -> Entry:
+        cell = self._cells[k]
+        told: Entry = {"cell": cell, "from": _named(State, before), "to": _named(State, after)}
+        if cause > Cause.STOP:
+            told["cause"] = _named(Cause, cause)
+        if first_out:
+            told["first_out"] = self.first_out(cell, first_out)
+        return told
+
+    def _step(self, k: int, before: int, after: int, _c: int, _d: int) -> Entry:
+        cell = self._cells[k]
+        return {
+            "cell": cell,
+            "from": self.step_name(cell, before),
+            "to": self.step_name(cell, after),
+        }
+
+    def _board(self, k: int, board: int, result: int, product: int, route: int) -> Entry:
+        told: Entry = {"cell": self._cells[k], "board": board, "result": _named(Result, result)}
+        return told | {"product": product, "route": route}
+
+    def _tripped(self, k: int, rule: int, first_out: int, _c: int, _d: int) -> Entry:
+        cell = self._cells[k]
+        return {
+            "cell": cell,
+            "rule": self._rules[cell][rule],
+            "first_out": self.first_out(cell, first_out),
+        }
+
+    def _handover(self, k: int, before: int, after: int, board: int, _d: int) -> Entry:
+        told: Entry = {"handover": self._plan.handovers[k], "from": _named(Link, before)}
+        return told | {"to": _named(Link, after), "board": board}
+
+    def _command(self, origin: int, number: int, target: int, operation: int, refusal: int) -> Entry:
+        told: Entry = {"origin": _named(Origin, origin), "command": number}
+        told |= {"operation": _named(Operation, operation), "target": self._target(operation, target)}
+        return told | {"answer": _named(Refusal, refusal)}
+
+    def _target(self, operation: int, target: int) -> str:
+        names: Sequence[str] = self._cells
+        if operation == Operation.PARAMETER:
+            names = [p.path for p in self._plan.parameters]
+        return names[target] if 0 <= target < len(names) else str(target)
+
+    def _parameter(self, k: int, before: int, after: int, number: int, _d: int) -> Entry:
+        return {
+            "tag": self._plan.parameters[k].path,
+            "before_bits": before,
+            "after_bits": after,
+            "command": number,
+        }
+
+
+def sentence(entry: Entry) -> str:
+    """An entry as one line for people."""
+    subject = entry.get("cell") or entry.get("handover") or entry.get("device") or ""
+    shown = {"t_ns", "event", "cell", "handover", "device", "from", "to"}
+    moved = f"{entry['from']} -> {entry['to']}" if "from" in entry else ""
+    rest = ", ".join(f"{k} {v}" for k, v in entry.items() if k not in shown and v != "")
+    said = " ".join(part for part in (moved, rest) if part)
+    return f"{entry['t_ns'] / 1e9:10.3f} s  {entry['event']:<9} {subject:<16} {said}"
