@@ -1,4 +1,4 @@
-"""A line as the rest of cellrt knows it: checked, complete, and without a trace of the files it came from."""
+"""A line as the rest of cellrt knows it: checked, complete, and no matter what files it came from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DeviceSpec:
 class CellSpec:
     """A cell of the line. `io` and `safe` are complete: every input and output, every cause.
 
-    `params` holds the parameters that the line file sets; `io` maps a tag's path to (device, point);
+    `params` holds the parameters that the line file sets, `io` maps a tag's path to (device, point),
     `safe` an output's path to its reactions.
     """
 
@@ -46,7 +46,7 @@ class CellSpec:
 
 @dataclass(frozen=True)
 class HandoverSpec:
-    """Two neighbours: `name` is "infeed>printer", the ports are paths, "infeed.outfeed", "printer.infeed"."""
+    """Two neighbours: "infeed>printer", and the paths of both ports, "infeed.outfeed", "printer.infeed"."""
 
     name: str
     upstream: str
@@ -55,7 +55,7 @@ class HandoverSpec:
 
 @dataclass(frozen=True)
 class SimSpec:
-    """How the simulated plant is put together: belts between devices' ends, and who cuts the power."""
+    """How the simulated plant is put together: belts between devices' ends, the device with the power."""
 
     belts: tuple[tuple[str, str], ...] = ()
     power: str | None = None

@@ -1,0 +1,207 @@
+"""A line file, loaded: a `LineSpec`, or every problem in it and in its device maps at once."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cellrt.cell import Cell
+from cellrt.line.device_map import LoadedMap, load_map
+from cellrt.line.join import Joiner, check_shared_registers
+from cellrt.line.model import DeviceTable, LineTable
+from cellrt.line.neighbours import handovers, sim
+from cellrt.line.problem import LineError
+from cellrt.line.resolve import ResolveError, find_map, resolve, resolve_cell, search_beside
+from cellrt.line.source import Source, parse, read
+from cellrt.line.spec import CellSpec, DeviceSpec, LineSpec
+from cellrt.line.tables import Tables, tables
+from cellrt.line.values import Values
+
+__all__ = ["LineError", "load_line", "sim_classes"]
+
+HOST = r"([\w.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})"
+ADDRESSES = {
+    "modbus": (re.compile(HOST), '"host:port", such as "192.168.1.20:502"'),
+    "opcua": (re.compile(rf"opc\.tcp://{HOST}(/\S*)?"), '"opc.tcp://192.168.1.30:4840"'),
+}
+SECOND_NS = 1_000_000_000
+PERIODS_NS = sorted(2**a * 5**b for a in range(10) for b in range(10))
+"""What divides a second: a base period is one of these, so that seconds begin with a scan."""
+
+
+def load_line(path: Path) -> LineSpec:
+    """The line described by the file at `path`. Raises LineError with every problem found.
+
+    Puts the file's folder first on the import path: cells and simulations may lie there.
+    """
+    source = read(path)
+    search_beside(path)
+    file = tables(source)
+    kinds = _kinds(file, source)
+    period_ns = _period_ns(file.line, kinds, source) if file.line else 0
+    maps = _maps(file, kinds, path, source)
+    devices = _devices(file, maps, period_ns, source)
+    cells = _cells(file, kinds, maps, source)
+    between = handovers(file, kinds, source)
+    plant = sim(file, source)
+    if source.problems or file.line is None:
+        raise LineError(source.problems)
+    warnings = dict.fromkeys(str(w) for loaded in maps.values() if loaded for w in loaded.warnings)
+    return LineSpec(
+        file.line.name,
+        path,
+        period_ns,
+        file.line.seed,
+        devices,
+        cells,
+        between,
+        plant,
+        file.line.unattended,
+        tuple(warnings),
+        source.text,
+    )
+
+
+def sim_classes(line: LineSpec) -> dict[str, Any]:
+    """What simulates each device of a line. Raises LineError for every one that cannot be had."""
+    source = parse(line.text, str(line.path))
+    classes: dict[str, Any] = {}
+    for name, device in line.devices.items():
+        try:
+            if device.sim is None:
+                raise ResolveError(
+                    f"device {name!r} has no simulation", 'add `sim = "module:Class"`'
+                )
+            classes[name] = resolve(device.sim)
+        except ResolveError as error:
+            source.fault(("devices", name, "sim"), error.what, error.mend)
+    if source.problems:
+        raise LineError(source.problems)
+    return classes
+
+
+def _kinds(file: Tables, source: Source) -> dict[str, type[Cell] | None]:
+    """Each cell's class; None where it cannot be had."""
+    kinds: dict[str, type[Cell] | None] = {}
+    for name, cell in file.cells.items():
+        kinds[name] = None
+        if cell is not None:
+            try:
+                kinds[name] = resolve_cell(cell.type)
+            except ResolveError as error:
+                source.fault(("cells", name, "type"), error.what, error.mend)
+    return kinds
+
+
+def _period_ns(line: LineTable, kinds: Mapping[str, type[Cell] | None], source: Source) -> int:
+    """The base period, which divides a second and every cell's own period."""
+    period_ns = round(line.period_ms * 1e6)
+    if period_ns not in PERIODS_NS:
+        below = max(p for p in PERIODS_NS if p < period_ns)
+        above = min(p for p in PERIODS_NS if p > period_ns)
+        what = f"period_ms = {line.period_ms:g} does not divide a second into whole scans"
+        mend = f"take {below / 1e6:g} or {above / 1e6:g}"
+        source.fault(("line", "period_ms"), what, mend)
+    for name, kind in kinds.items():
+        if kind is not None and (kind.period_ms < 0 or round(kind.period_ms * 1e6) % period_ns):
+            what = (
+                f"{kind.type_name()} is scanned every {kind.period_ms:g} ms, "
+                f"no multiple of the base period of {line.period_ms:g} ms"
+            )
+            mend = "change its `period_ms`, or that of [line] to one that divides it"
+            source.fault(("cells", name, "type"), what, mend)
+    return period_ns
+
+
+def _maps(
+    file: Tables,
+    kinds: Mapping[str, type[Cell] | None],
+    path: Path,
+    source: Source,
+) -> dict[str, LoadedMap | None]:
+    """Each device's map; None where it cannot be had."""
+    maps: dict[str, LoadedMap | None] = {}
+    for name, device in file.devices.items():
+        maps[name] = None
+        if device is not None:
+            try:
+                maps[name] = load_map(find_map(device.map, path, filter(None, kinds.values())))
+            except ResolveError as error:
+                source.fault(("devices", name, "map"), error.what, error.mend)
+            except LineError as error:
+                source.problems.extend(error.problems)
+    return maps
+
+
+def _devices(
+    file: Tables,
+    maps: Mapping[str, LoadedMap | None],
+    period_ns: int,
+    source: Source,
+) -> dict[str, DeviceSpec]:
+    devices: dict[str, DeviceSpec] = {}
+    for name, table in file.devices.items():
+        loaded = maps[name]
+        if table is None or loaded is None:
+            continue
+        _check_device(name, table, loaded, period_ns / 1e6, source)
+        times = table.poll_ms, table.stale_ms, table.recover_ms
+        devices[name] = DeviceSpec(name, loaded.map, table.address, *times, table.sim)
+    check_shared_registers(devices, source)
+    return devices
+
+
+def _check_device(
+    name: str, table: DeviceTable, loaded: LoadedMap, period_ms: float, source: Source
+) -> None:
+    """Address and times of one device. One lost poll must neither make it bad nor make it safe."""
+    pattern, example = ADDRESSES[loaded.map.protocol]
+    match = pattern.fullmatch(table.address)
+    if match is None or not 0 < int(match["port"]) < 65536:
+        what = f"{table.address!r} is no address for {loaded.map.protocol}"
+        source.fault(("devices", name, "address"), what, f"write {example}")
+    if table.stale_ms < 2 * table.poll_ms:
+        what = f"{name} is stale after {table.stale_ms:g} ms but polled every {table.poll_ms:g} ms"
+        mend = f"let `stale_ms` be {2 * table.poll_ms:g} or more: one lost poll stops no line"
+        source.fault(("devices", name, "stale_ms"), what, mend)
+    heard_ms = max(table.poll_ms, period_ms)
+    if loaded.map.heartbeat is not None and loaded.map.watchdog_ms < 2 * heard_ms:
+        watchdog = f"{name}'s watchdog of {loaded.map.watchdog_ms:g} ms"
+        what = f"{watchdog} hears the scan only every {heard_ms:g} ms"
+        mend = "poll it, and scan, at least twice in that time"
+        source.fault(("devices", name, "poll_ms"), what, mend)
+
+
+def _cells(
+    file: Tables,
+    kinds: Mapping[str, type[Cell] | None],
+    maps: Mapping[str, LoadedMap | None],
+    source: Source,
+) -> dict[str, CellSpec]:
+    joiner = Joiner(source, maps, file.io)
+    cells: dict[str, CellSpec] = {}
+    for name, table in file.cells.items():
+        kind = kinds[name]
+        if table is None or kind is None:
+            continue
+        values = Values(name, kind, table, source)
+        io = joiner.join(name, kind, table)
+        cells[name] = CellSpec(name, kind, values.params(), io, values.safe())
+        for finding in _findings(kind):
+            what = f"{kind.type_name()}: {finding}"
+            source.fault(("cells", name, "type"), what, "mend it in the class")
+    joiner.check_writers({name: cell.io for name, cell in cells.items()})
+    if all(kinds.values()):
+        joiner.check_shared(cell.type for cell in cells.values())
+    return cells
+
+
+def _findings(kind: type[Cell]) -> list[str]:
+    """What compiled and plain Python would do differently in this class."""
+    if importlib.util.find_spec("cellrt.check") is None:
+        return []
+    return [str(finding) for finding in importlib.import_module("cellrt.check").findings(kind)]

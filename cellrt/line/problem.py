@@ -1,0 +1,47 @@
+"""What is wrong with a line: one sentence each, with the place and the mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend, on one line of output: `path:line: what is wrong; how to mend it`."""
+
+    path: str
+    line: int
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.path}:{self.line}: {self.what}; {self.mend}".split())
+
+
+class LineError(Exception):
+    """A line that cannot be loaded; every problem found, in the order of files and lines."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        unique = list(dict.fromkeys(problems))
+        files = list(dict.fromkeys(p.path for p in unique))
+        self.problems = sorted(unique, key=lambda p: (files.index(p.path), p.line))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def choose(word: str, among: Iterable[str]) -> str:
+    """A mend for a name that does not exist: the nearest one that does, or what there is.
+
+    >>> choose("perod_ms", ["name", "period_ms"])
+    "did you mean 'period_ms'?"
+    >>> choose("x", ["b", "a"])
+    'choose among a, b'
+    """
+    names = sorted(set(among))
+    near = difflib.get_close_matches(word, names, 1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if len(names) > 12:
+        names = [*names[:12], "..."]
+    return f"choose among {', '.join(names)}" if names else "there is none to choose"
