@@ -5,7 +5,8 @@ A cell's class declares tags, interlocks and a sequence, and gives the work of i
 * `execute()` in every scan of Execute, before the sequence;
 * a method named after a step, in every scan of that step;
 * a method named after an acting state (`resetting`, `starting`, `stopping`, ...) returns True when
-  that state's work is complete; a state without one is passed at once;
+  that state's work is complete; a state without one is passed at once, but Stopping, Completing,
+  Holding and Suspending first end the transports under way;
 * `always()` in every scan, whatever the state, before everything else.
 
 A scan of a cell is a function of its record alone. `self.now_ns` and `self.dt_s` are the scan's stamp;
@@ -28,10 +29,14 @@ from cellrt.tags import Record, Var
 SUSPEND_AFTER_NS = 30_000_000_000
 """Starved or blocked for so long is Suspended; a state that flaps with every board tells nothing."""
 
-STOPPING_LIMIT_NS = 60_000_000_000
-"""A Stop that cannot end its work ends without it."""
+FINISH_LIMIT_NS = 60_000_000_000
+"""A Stop, Hold, Suspend or Complete that cannot end the work under way goes on without its end."""
+
+POWER_UP_NS = 5_000_000_000
+"""Power-up is Stopped; devices that have not answered by then make it Aborted."""
 
 EXECUTE, STARTING, SUSPENDED = int(State.EXECUTE), int(State.STARTING), int(State.SUSPENDED)
+STOPPED = int(State.STOPPED)
 SC_BIT = 1 << Trigger.SC
 SUSPEND_BIT, UNSUSPEND_BIT = 1 << Trigger.SUSPEND, 1 << Trigger.UNSUSPEND
 STOP_CAUSE, PROCESS_CAUSE = int(Cause.STOP), int(Cause.PROCESS)
@@ -39,11 +44,20 @@ STOP_CAUSE, PROCESS_CAUSE = int(Cause.STOP), int(Cause.PROCESS)
 RUNNING_BITS = sum(1 << s for s in RUNNING)
 WAITS_BITS = sum(1 << s for s in (State.EXECUTE, State.SUSPENDING, State.SUSPENDED, State.UNSUSPENDING))
 """States in which a cell goes on telling its neighbours what it wants."""
+PARTAKES_BITS = WAITS_BITS | sum(1 << s for s in (State.STOPPING, State.HOLDING, State.COMPLETING))
+"""States in which a cell takes part in transports; in the last three only in those under way."""
 ABORT_BITS = sum(1 << s for s in (State.ABORTING, State.ABORTED, State.CLEARING))
 RELEASE_BITS = sum(
-    1 << s for s in (State.CLEARING, State.RESETTING, State.HELD, State.UNHOLDING)
+    1 << s
+    for s in (
+        State.CLEARING,
+        State.RESETTING,
+        State.STARTING,
+        State.UNHOLDING,
+        State.UNSUSPENDING,
+    )
 )
-"""States that forget an interlock whose condition is back."""
+"""States on the way back to work; they forget an interlock whose condition is back."""
 
 
 class Cell(Record):
@@ -66,6 +80,7 @@ class Cell(Record):
     def scan(self) -> None:
         """One scan of the cell: interlocks, the work of its state, then what PackML makes of both."""
         unit = self.unit
+        self.hear_ports()
         self.always()
         watch_interlocks(self)
         if unit.state == EXECUTE:
@@ -73,15 +88,25 @@ class Cell(Record):
         elif self.state_work():
             unit.requests |= SC_BIT
         watch_waiting(self)
+        restrain_ports(self)
         follow_packml(self)
         name_cause(self)
 
     def stopping(self) -> bool:
         """End the work in the machine: transports under way and whatever `work_complete` waits for."""
-        run_sequence(self)
-        self.silence_ports()
-        idle = self.work_complete() and not self.ports_moving()
-        return idle or self.now_ns - self.unit.state_since_ns > STOPPING_LIMIT_NS
+        return finish(self, True)
+
+    def completing(self) -> bool:
+        """End the work in the machine, as `stopping` does."""
+        return finish(self, True)
+
+    def holding(self) -> bool:
+        """End the transports under way: nothing moves while nobody looks."""
+        return finish(self, False)
+
+    def suspending(self) -> bool:
+        """End the transports under way."""
+        return finish(self, False)
 
     def request(self, trigger_bit: int) -> None:
         """Ask for a transition at the end of this scan; a bit of `packml.Trigger`."""
@@ -113,13 +138,24 @@ class Cell(Record):
         def is_starved(self) -> bool: ...
         def is_blocked(self) -> bool: ...
         def ports_moving(self) -> bool: ...
+        def hear_ports(self) -> None: ...
         def silence_ports(self) -> None: ...
+        def leave_ports(self) -> None: ...
+
+
+@compiled
+def time_in_state_ns(cell: Cell) -> int:
+    """How long the unit has been in its PackML state."""
+    return cell.now_ns - cell.unit.state_since_ns
 
 
 @compiled
 def watch_interlocks(cell: Cell) -> None:
     """Latch what was lost, name the first, ask for what its loss commands."""
     unit = cell.unit
+    unit.io_seen = unit.io_seen or unit.io_good
+    if not unit.io_seen and unit.state == STOPPED and time_in_state_ns(cell) < POWER_UP_NS:
+        return
     lost = cell.lost_conditions()
     if not RUNNING_BITS >> unit.state & 1:
         lost &= ~cell.running_only()
@@ -160,18 +196,35 @@ def run_sequence(cell: Cell) -> None:
 
 
 @compiled
+def finish(cell: Cell, work_too: bool) -> bool:
+    """Go on until no transport is under way and, with `work_too`, the cell's work is complete."""
+    run_sequence(cell)
+    if not cell.ports_moving() and (not work_too or cell.work_complete()):
+        return True
+    return cell.now_ns - cell.unit.state_since_ns > FINISH_LIMIT_NS
+
+
+@compiled
 def watch_waiting(cell: Cell) -> None:
     """Starved or blocked for long is Suspended, and ends when the neighbour comes."""
     unit = cell.unit
     unit.starved, unit.blocked = cell.is_starved(), cell.is_blocked()
-    if not WAITS_BITS >> unit.state & 1:
-        cell.silence_ports()
     if not (unit.starved or unit.blocked):
         unit.waiting_since_ns = cell.now_ns
         if unit.state == SUSPENDED:
             unit.requests |= UNSUSPEND_BIT
     elif unit.state == EXECUTE and cell.now_ns - unit.waiting_since_ns > SUSPEND_AFTER_NS:
         unit.requests |= SUSPEND_BIT
+
+
+@compiled
+def restrain_ports(cell: Cell) -> None:
+    """Tell the neighbours no more than the unit's state can keep."""
+    state = cell.unit.state
+    if not PARTAKES_BITS >> state & 1:
+        cell.leave_ports()
+    elif not WAITS_BITS >> state & 1:
+        cell.silence_ports()
 
 
 @compiled

@@ -102,6 +102,7 @@ class Kind(enum.IntEnum):
     INT = 1
     SCALED = 2
     REAL = 3
+    REAL32 = 4
 
 
 class Wiring(NamedTuple):
@@ -136,7 +137,7 @@ def kind_of(point: Point, leaf: Leaf) -> Kind:
     if tag is bool and point.wire is Wire.BOOL:
         return Kind.BOOL
     if tag is float and point.wire.is_float:
-        return Kind.REAL
+        return Kind.REAL32 if point.wire is Wire.F32 else Kind.REAL
     if tag is float and point.wire is not Wire.BOOL:
         return Kind.SCALED
     if tag is int and not point.wire.is_float and point.scale == 1.0 and point.offset == 0.0:
@@ -198,5 +199,7 @@ def gather(wires: Wiring, n: int, raw: Ints, raw_reals: Floats, image: Views) ->
             raw[target] = int(np.floor(counts + 0.5))
         else:  # NaN comes here too
             raw[target] = low
-    else:
+    elif kind == 3:
         raw_reals[target] = image.reals[at >> 3]
+    else:
+        raw_reals[target] = np.float32(image.reals[at >> 3])

@@ -1,0 +1,112 @@
+"""What every process under the watcher begins with."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+
+from cellrt.line.load import load_line
+from cellrt.runtime.region import Status
+from cellrt.scan.plan import Plan
+from cellrt.shared.memory import Region, Role, attach
+
+PR_SET_PDEATHSIG = 1
+EXIT_REFUSED = 3
+"""The region or the code is not what this process was started for; a restart will not mend that."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the watcher tells a process: where the line is and how it is to be run."""
+
+    line: str
+    fd: int
+    plan_hash: str
+    code_hash: str
+    watcher_pid: int
+    run_dir: str
+    seed: int
+    addresses: dict[str, str]
+    opcua_port: int = 4840
+    plain: bool = False
+    base_port: int = 0
+    wall_start_ns: int = 0
+
+    def argument(self) -> str:
+        """As one command-line argument."""
+        return json.dumps(asdict(self))
+
+
+class Refused(Exception):
+    """This process cannot serve the running line."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """A process in its place: its order, the line's plan and the shared region."""
+
+    order: Order
+    plan: Plan
+    region: Region
+
+    @property
+    def speed(self) -> float:
+        """Logical time per wall time."""
+        return int(self.status[Status.SPEED_PPM]) / 1e6
+
+    @property
+    def status(self):  # type: ignore[no-untyped-def]
+        """Words of the section `status`."""
+        return self.region.section("status").words
+
+    def logical_ns(self, monotonic_ns: int) -> int:
+        """Logical time at a moment of the monotonic clock."""
+        return round((monotonic_ns - int(self.status[Status.START_NS])) * self.speed)
+
+
+def take_station(role: Role) -> Station:
+    """Read the order from the command line, die with the watcher, attach to the line's memory.
+
+    Exits with EXIT_REFUSED when the line on disk is no longer the one that runs.
+    """
+    order = Order(**json.loads(sys.argv[1]))
+    die_with_parent(order.watcher_pid)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the watcher alone answers the keyboard
+    to_stderr()
+    try:
+        plan = Plan(load_line(Path(order.line)))
+        if plan.hash != order.plan_hash:
+            raise Refused(f"{order.line} was edited since the line was started; restart the line")
+        region = attach(order.fd, order.plan_hash)
+    except Exception as error:
+        structlog.get_logger().error("refused", process=role.name.lower(), reason=str(error))
+        sys.exit(EXIT_REFUSED)
+    region.join(role)
+    return Station(order, plan, region)
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Be killed by the kernel when the watcher ends, however it ends."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:  # it ended before the kernel was told
+        os._exit(1)
+
+
+def to_stderr() -> None:
+    """Log lines of JSON to standard error, which the watcher keeps in a file."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )

@@ -1,0 +1,71 @@
+"""The executive in the interpreter: the same scan with the cells' methods uncompiled, for a debugger.
+
+Logical time stands while a breakpoint holds the scan: the grid begins anew behind it, so nothing is
+passed over and no timer jumps.
+"""
+
+from __future__ import annotations
+
+import time
+
+from cellrt.compiler.cache import cached_njit
+from cellrt.scan.events import emit
+from cellrt.scan.executive import (
+    STARTED,
+    Desk,
+    latch_inputs,
+    outputs_to_rest,
+    publish_all,
+)
+from cellrt.scan.runner import Runner
+from cellrt.scan.tables import Tables, Work
+from cellrt.shared.triple import publish
+from cellrt.wire import Ints
+
+STANDSTILL_NS = 200_000_000
+"""A scan that took longer was held by a person."""
+
+
+@cached_njit
+def latch_once(t: Tables, desk: Desk, inputs: Ints, woke_ns: int) -> None:
+    latch_inputs(t, desk, inputs, woke_ns)
+
+
+@cached_njit
+def publish_once(
+    w: Work, desk: Desk, inputs: Ints, scan: int, now_ns: int, epoch: int, woke_ns: int
+) -> None:
+    publish_all(w, desk, inputs, scan, now_ns, epoch, woke_ns)
+
+
+@cached_njit
+def say_started(w: Work, now_ns: int, epoch: int) -> None:
+    emit(w, now_ns, STARTED, 0, epoch, 0, 0, 0)
+
+
+@cached_njit
+def rest_once(t: Tables, w: Work, desk: Desk) -> None:
+    outputs_to_rest(t, w)
+    publish(desk.outputs_at, w.outputs.size, w.outputs.ctypes.data)
+
+
+def run_plain(runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int) -> None:
+    """Scan in the interpreter until told to stop."""
+    runner.scan = (time.monotonic_ns() - start_ns) // wall_period_ns + 1
+    first = True
+    while desk.status[0] == 0:
+        due_ns = start_ns + runner.scan * wall_period_ns
+        time.sleep(max(0.0, (due_ns - time.monotonic_ns()) / 1e9))
+        woke_ns = time.monotonic_ns()
+        if woke_ns - due_ns > STANDSTILL_NS:
+            start_ns += woke_ns - due_ns
+            desk.status[1] = start_ns
+        latch_once(runner.tables, desk, runner.inputs, woke_ns)
+        scan, now_ns = runner.scan, runner.now_ns
+        runner.step()
+        if first:
+            say_started(runner.work, now_ns, runner.epoch)
+            desk.status[11] = desk.status[11] or woke_ns
+            first = False
+        publish_once(runner.work, desk, runner.inputs, scan, now_ns, runner.epoch, woke_ns)
+    rest_once(runner.tables, runner.work, desk)

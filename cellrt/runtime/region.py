@@ -1,0 +1,62 @@
+"""What a line's processes share, by name: one table of all sections, and the words of the status one."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from cellrt.scan.histogram import BINS
+from cellrt.scan.latch import frame_words
+from cellrt.scan.plan import Plan
+from cellrt.scan.snapshot import snapshot_words
+from cellrt.shared.queue import queue_bytes
+from cellrt.shared.ring import ring_bytes
+from cellrt.shared.triple import triple_bytes
+
+EVENTS_KEPT = 1 << 16
+"""A minute of a busy line; the journal is behind for longer only when brain is dead."""
+
+QUEUE = 256
+WATCHERS = ("brain", "scada", "watch")
+"""Who gets snapshots, each through a buffer of its own."""
+
+SENDERS = ("brain", "scada")
+"""Who may send commands, in the order in which a scan drains them."""
+
+
+class Status(IntEnum):
+    """Words of the section `status`. Each has one writer: the watcher writes the first three."""
+
+    STOP = 0  # 1: stop after the present scan
+    START_NS = 1  # monotonic time of logical time 0
+    SPEED_PPM = 2  # logical time per wall time, in millionths
+    SCANS = 8
+    OVERRUNS = 9
+    BACK_TO_BACK = 10
+    FIRST_SCAN_NS = 11  # monotonic time of the first scan ever
+    SCAN = 12  # number of the last scan
+    FIFO = 13  # 1 when the scan has real-time priority
+    DMA_LATENCY = 14  # 1 when the processor is kept from sleeping deeply
+    EPOCH = 15
+    COMPILE_NS = 16
+    READY_NS = 17  # monotonic time at which this scan process was ready
+    IO_CPU_NS = 18
+
+
+STATUS_WORDS = 64
+
+
+def sections(plan: Plan) -> dict[str, int]:
+    """Every section of the shared region: name, bytes."""
+    snapshot = triple_bytes(snapshot_words(plan))
+    return {
+        "inputs": triple_bytes(frame_words(plan)),
+        "outputs": triple_bytes(plan.output_words),
+        **{f"snapshot-{name}": snapshot for name in WATCHERS},
+        **{f"commands-{name}": queue_bytes(QUEUE) for name in SENDERS},
+        "events": ring_bytes(EVENTS_KEPT),
+        "retained": triple_bytes(max(len(plan.retained), 1)),
+        "status": STATUS_WORDS * 8,
+        "lateness": BINS * 8,
+        "execution": BINS * 8,
+        "ages": BINS * 8 * max(len(plan.devices), 1),
+    }

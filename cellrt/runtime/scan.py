@@ -1,0 +1,142 @@
+"""The process `scan`: control and nothing else."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+import structlog
+
+from cellrt.compiler.entry import CompileError
+from cellrt.compiler.fingerprint import fingerprint
+from cellrt.handover import Link
+from cellrt.runtime.child import EXIT_REFUSED, Station, take_station
+from cellrt.runtime.plainloop import run_plain
+from cellrt.runtime.realtime import become_realtime
+from cellrt.runtime.region import EVENTS_KEPT, QUEUE, SENDERS, WATCHERS, Status
+from cellrt.scan.events import B_ID, U_STATE, U_STEP
+from cellrt.scan.executive import Desk, run_scans
+from cellrt.scan.histogram import BINS
+from cellrt.scan.latch import frame_words, latch
+from cellrt.scan.runner import Runner
+from cellrt.scan.snapshot import snapshot_words
+from cellrt.shared.memory import Role
+from cellrt.shared.triple import TripleReader
+
+SPIN_NS = 60_000
+SNAPSHOT_EVERY_NS = 20_000_000
+
+
+def code_hash(station_types: list[type]) -> str:
+    """What the cells' logic is, as one hash: a restarted scan must run what the first one ran."""
+    return fingerprint(*station_types)
+
+
+def main() -> None:
+    """Compile, take up retained values, then scan until told to stop."""
+    station = take_station(Role.SCAN)
+    plan, status, log = station.plan, station.status, structlog.get_logger()
+    began_ns = time.monotonic_ns()
+    if code_hash(plan.assembly.types()) != station.order.code_hash:
+        log.error("refused", reason="a cell was edited since the line was started; restart the line")
+        sys.exit(EXIT_REFUSED)
+    try:
+        epoch = station.region.begin_epoch()
+        runner = Runner(plan, compiled=not station.order.plain, epoch=epoch, progress=_show)
+    except CompileError as error:
+        log.error("cannot compile", reason=str(error))
+        sys.exit(EXIT_REFUSED)
+    desk = make_desk(station, runner)
+    status[Status.EPOCH] = epoch
+    power_up(station, runner, desk)
+    status[Status.COMPILE_NS] = time.monotonic_ns() - began_ns
+    rights = become_realtime()
+    status[Status.FIFO], status[Status.DMA_LATENCY] = rights.fifo, rights.dma_latency
+    wall_period_ns = round(plan.line.period_ns / station.speed)
+    status[Status.READY_NS] = time.monotonic_ns()
+    start_ns = int(status[Status.START_NS])
+    if station.order.plain:
+        run_plain(runner, desk, start_ns, wall_period_ns)
+        return
+    run_scans(
+        runner.tables,
+        runner.work,
+        desk,
+        runner.entries,
+        runner.image.address,
+        runner.inputs,
+        runner.input_reals,
+        start_ns,
+        plan.line.period_ns,
+        wall_period_ns,
+        epoch,
+    )
+
+
+def _show(name: str, done: int, total: int) -> None:
+    print(f"compiled {name} ({done} of {total})", flush=True)
+
+
+def make_desk(station: Station, runner: Runner) -> Desk:
+    """Addresses of everything that the scan shares, and scratch memory."""
+    plan, section = station.plan, station.region.section
+    wall_period_ns = round(plan.line.period_ns / station.speed)
+    retained = [[t.offset, t.field.kind is not bool] for t in plan.retained]
+    return Desk(
+        latch=latch(plan, section("ages").words[: BINS * max(len(plan.devices), 1)]),
+        frame=np.zeros(frame_words(plan), np.int64),
+        snapshot=np.zeros(snapshot_words(plan), np.int64),
+        retained=np.array(retained, np.int64).reshape(-1, 2),
+        kept=np.zeros(max(len(plan.retained), 1), np.int64),
+        status=station.status,
+        lateness=section("lateness").words[:BINS],
+        execution=section("execution").words[:BINS],
+        scratch=np.zeros(8, np.int64),
+        inputs_at=section("inputs").address,
+        outputs_at=section("outputs").address,
+        snapshots_at=np.array([section(f"snapshot-{w}").address for w in WATCHERS], np.int64),
+        retained_at=section("retained").address,
+        queues_at=np.array([section(f"commands-{s}").address for s in SENDERS], np.int64),
+        queue_capacity=QUEUE,
+        events_at=section("events").address,
+        events_capacity=EVENTS_KEPT,
+        heartbeat_at=station.region.heartbeat_address(Role.SCAN),
+        snapshot_every=max(1, SNAPSHOT_EVERY_NS // wall_period_ns),
+        spin_ns=min(SPIN_NS, wall_period_ns // 2),
+    )
+
+
+def power_up(station: Station, runner: Runner, desk: Desk) -> None:
+    """Retained values into the fresh image; every unit Stopped as of now. The old image is not looked at.
+
+    A handover that was not under way begins anew: neither side has said anything yet.
+    """
+    plan, image = station.plan, runner.image
+    if TripleReader(station.region.section("retained")).recall(desk.kept):
+        for leaf, value in zip(plan.retained, desk.kept.tolist(), strict=False):
+            if leaf.field.kind is float:
+                image.write(leaf, float(np.int64(value).view(np.float64)))
+            else:
+                image.write(leaf, value)
+    now_ns = station.logical_ns(time.monotonic_ns())
+    for cell in plan.cells:
+        image.write(plan.layout.find(f"{cell}.unit.state_since_ns"), now_ns)
+    for handover in plan.handovers:
+        state = plan.layout.find(f"{handover}.state")
+        if int(image.read(state)) < Link.TRANSPORTING:
+            image.write(state, int(Link.NOT_AVAILABLE_NOT_READY))
+    settle(runner)
+
+
+def settle(runner: Runner) -> None:
+    """What is in the image now is no news: boards and states that were there before are not reported."""
+    words, work = runner.image.views.words, runner.work
+    for k, (unit, board, _) in enumerate(runner.tables.units.tolist()):
+        work.cells[k] = words[unit + U_STATE], words[unit + U_STEP], words[board + B_ID], 0, 0
+    for k, (state, _) in enumerate(runner.tables.states.tolist()):
+        work.links[k] = words[state]
+
+
+if __name__ == "__main__":
+    main()

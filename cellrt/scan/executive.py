@@ -1,0 +1,189 @@
+"""The executive: one compiled loop that wakes, latches, steps and publishes. It never comes back to Python
+while the line runs.
+
+The grid is absolute: scan n is due at start + n x period. A scan that comes late is followed by the next
+one that is still due, never by a burst; what was passed over is counted and told.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cellrt.compiled import compiled
+from cellrt.compiler.cache import cached_njit
+from cellrt.compiler.native import (
+    copy_bytes,
+    load_acquire,
+    monotonic_ns,
+    pause,
+    sleep_until_ns,
+    store_release,
+)
+from cellrt.scan.events import emit
+from cellrt.scan.histogram import count
+from cellrt.scan.latch import Latch, take_in
+from cellrt.scan.plan import COMMANDS_A_SCAN
+from cellrt.scan.step import step
+from cellrt.scan.tables import Tables, Work
+from cellrt.shared.queue import pop
+from cellrt.shared.ring import append
+from cellrt.shared.triple import publish, take
+from cellrt.wire import Floats, Ints
+
+STARTED, OVERRUN = 1, 11
+STOP_CAUSE = 1
+SCANS, OVERRUNS, BACK_TO_BACK, FIRST_SCAN_NS, SCAN = 8, 9, 10, 11, 12
+"""Words of `Status`."""
+
+
+class Desk(NamedTuple):
+    """Everything around the step: shared memory by address, and scratch taken before the loop.
+
+    `frame` and `snapshot` are int64 buffers for one frame from io and one snapshot; `retained` int64[n, 2]
+    (byte offset, 0 bool 1 word) with its values last published in `kept`.
+    """
+
+    latch: Latch
+    frame: Ints
+    snapshot: Ints
+    retained: Ints
+    kept: Ints
+    status: Ints
+    lateness: Ints
+    execution: Ints
+    scratch: Ints
+    inputs_at: int
+    outputs_at: int
+    snapshots_at: Ints
+    retained_at: int
+    queues_at: Ints
+    queue_capacity: int
+    events_at: int
+    events_capacity: int
+    heartbeat_at: int
+    snapshot_every: int
+    spin_ns: int
+
+
+@cached_njit
+def run_scans(
+    t: Tables,
+    w: Work,
+    desk: Desk,
+    entries: Ints,
+    base: int,
+    inputs: Ints,
+    reals: Floats,
+    start_ns: int,
+    period_ns: int,
+    wall_period_ns: int,
+    epoch: int,
+) -> int:
+    """Scan until `status[STOP]` is set; the number of scans.
+
+    Scan n is due at monotonic `start_ns` + n x `wall_period_ns` and has logical time n x `period_ns`.
+    """
+    done, scan = 0, (monotonic_ns(desk.scratch) - start_ns) // wall_period_ns + 1
+    stop_at = desk.status.ctypes.data
+    skipped, late_ns = 0, 0
+    while load_acquire(stop_at) == 0:
+        woke_ns = wait_for(start_ns + scan * wall_period_ns, desk)
+        now_ns = scan * period_ns
+        latch_inputs(t, desk, inputs, woke_ns)
+        step(t, w, entries, base, inputs, reals, now_ns, scan, epoch)
+        if done == 0:
+            emit(w, now_ns, STARTED, 0, epoch, 0, 0, 0)
+            desk.status[FIRST_SCAN_NS] = desk.status[FIRST_SCAN_NS] or woke_ns
+        if skipped > 0:
+            emit(w, now_ns, OVERRUN, 0, skipped, late_ns, 0, 0)
+        publish_all(w, desk, inputs, scan, now_ns, epoch, woke_ns)
+        done += 1
+        ended_ns = monotonic_ns(desk.scratch)
+        count(desk.execution, ended_ns - woke_ns)
+        skipped, late_ns = behind(start_ns, wall_period_ns, scan, ended_ns)
+        scan += 1 + skipped
+        if skipped > 0:
+            desk.status[OVERRUNS] += skipped
+    outputs_to_rest(t, w)
+    publish(desk.outputs_at, w.outputs.size, w.outputs.ctypes.data)
+    return done
+
+
+@compiled
+def wait_for(due_ns: int, desk: Desk) -> int:
+    """Sleep to just before `due_ns`, spin to the edge; the time of waking."""
+    sleep_until_ns(due_ns - desk.spin_ns, desk.scratch)
+    now_ns = monotonic_ns(desk.scratch)
+    while now_ns < due_ns:
+        pause()
+        now_ns = monotonic_ns(desk.scratch)
+    count(desk.lateness, now_ns - due_ns)
+    return now_ns
+
+
+@compiled
+def behind(start_ns: int, wall_period_ns: int, scan: int, ended_ns: int) -> tuple[int, int]:
+    """How many scans after `scan` are past already when it ends, and by how much it was late, in ns."""
+    next_due_ns = start_ns + (scan + 1) * wall_period_ns
+    if ended_ns <= next_due_ns:
+        return 0, 0
+    return (ended_ns - next_due_ns) // wall_period_ns + 1, ended_ns - next_due_ns
+
+
+@compiled
+def latch_inputs(t: Tables, desk: Desk, inputs: Ints, woke_ns: int) -> None:
+    """The newest samples and the waiting commands become this scan's inputs."""
+    take(desk.inputs_at, desk.frame.size, desk.frame.ctypes.data)
+    take_in(desk.latch, desk.frame, inputs, woke_ns)
+    waiting, room = 0, inputs.ctypes.data + (t.commands_base + 1) * 8
+    for k in range(desk.queues_at.size):
+        while waiting < COMMANDS_A_SCAN and pop(
+            desk.queues_at[k], desk.queue_capacity, room + waiting * 64
+        ):
+            waiting += 1
+    inputs[t.commands_base] = waiting
+
+
+@compiled
+def publish_all(
+    w: Work, desk: Desk, inputs: Ints, scan: int, now_ns: int, epoch: int, woke_ns: int
+) -> None:
+    """Outputs first, then what others want to know, the heartbeat last."""
+    publish(desk.outputs_at, w.outputs.size, w.outputs.ctypes.data)
+    for n in range(w.event_count[0]):
+        append(desk.events_at, desk.events_capacity, w.events.ctypes.data + n * 64)
+    publish_retained(w, desk)
+    if scan % desk.snapshot_every == 0:
+        s = desk.snapshot
+        s[0], s[1], s[2], s[3] = scan, now_ns, epoch, woke_ns
+        samples = s.size - 8 - w.image.words.size
+        copy_bytes(s.ctypes.data + 64, inputs.ctypes.data, samples * 8)
+        copy_bytes(s.ctypes.data + 64 + samples * 8, w.image.words.ctypes.data, w.image.bytes.size)
+        for k in range(desk.snapshots_at.size):
+            publish(desk.snapshots_at[k], s.size, s.ctypes.data)
+    desk.status[SCANS] += 1
+    desk.status[SCAN] = scan
+    store_release(desk.heartbeat_at, load_acquire(desk.heartbeat_at) + 1)
+
+
+@compiled
+def publish_retained(w: Work, desk: Desk) -> None:
+    """Retained tags, when one of them has changed."""
+    changed = False
+    for n in range(desk.retained.shape[0]):
+        at = desk.retained[n, 0]
+        value = np.int64(w.image.bytes[at]) if desk.retained[n, 1] == 0 else w.image.words[at >> 3]
+        if value != desk.kept[n]:
+            desk.kept[n] = value
+            changed = True
+    if changed:
+        publish(desk.retained_at, desk.kept.size, desk.kept.ctypes.data)
+
+
+@compiled
+def outputs_to_rest(t: Tables, w: Work) -> None:
+    """Every output at its safe value for a stop: the last thing that a scan says."""
+    for n in range(t.gates.shape[0]):
+        w.outputs[t.gates[n, 2]] = t.gates[n, 3 * STOP_CAUSE + 2]
