@@ -1,0 +1,162 @@
+"""What compiled code needs and Python does not have: atomic words, addresses, the clock.
+
+Addresses are int64 (user space ends far below 2**63), never uint64: numba makes a float64 of
+int64 + uint64. Atomic operations act on one aligned 8-byte word. Nothing here allocates, and nothing
+holds an address of this process, so whatever calls it can be cached.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import platform
+import time
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from cellrt.compiler.cache import cached_njit
+from cellrt.wire import Ints
+
+WORD_BYTES = 8
+S_NS = 1_000_000_000
+"""Nanoseconds in a second."""
+
+_WORD = ir.IntType(64)
+_CLOCK_MONOTONIC = time.CLOCK_MONOTONIC
+_TIMER_ABSTIME = 1
+_EINTR = errno.EINTR
+
+Emitter = Callable[..., Any]
+
+
+def primitive(signature: Any) -> Callable[[Emitter], Callable[..., Any]]:
+    """Make a function of compiled code from one that writes its instructions.
+
+    The emitter takes the LLVM builder and the operands; compiled code calls it with the operands only.
+    """
+
+    def wrap(emitter: Emitter) -> Callable[..., Any]:
+        def emit(context: Any, builder: Any, _: Any, operands: Any) -> Any:
+            result = emitter(builder, *operands)
+            return context.get_dummy_value() if signature.return_type is types.void else result
+
+        @functools.wraps(emitter)
+        def typing(_: Any, *operand_types: Any) -> Any:
+            return signature, emit
+
+        return intrinsic(typing)
+
+    return wrap
+
+
+def _word(builder: Any, address: Any) -> Any:
+    return builder.inttoptr(address, _WORD.as_pointer())
+
+
+@primitive(types.int64(types.int64))
+def load_acquire(builder: Any, address: Any) -> Any:
+    """load_acquire(address) -> word. Nothing that follows is read before it."""
+    return builder.load_atomic(_word(builder, address), "acquire", WORD_BYTES)
+
+
+@primitive(types.void(types.int64, types.int64))
+def store_release(builder: Any, address: Any, value: Any) -> None:
+    """store_release(address, value). Whoever sees the value sees all that was written before it."""
+    builder.store_atomic(value, _word(builder, address), "release", WORD_BYTES)
+
+
+@primitive(types.int64(types.int64, types.int64))
+def exchange(builder: Any, address: Any, value: Any) -> Any:
+    """exchange(address, value) -> the word that was there. Acquires and releases."""
+    return builder.atomic_rmw("xchg", _word(builder, address), value, "acq_rel")
+
+
+@primitive(types.int64(types.int64, types.int64, types.int64))
+def compare_exchange(builder: Any, address: Any, expected: Any, value: Any) -> Any:
+    """compare_exchange(address, expected, value) -> the word that was there.
+
+    The value was stored if, and only if, the result equals `expected`. Acquires and releases.
+    """
+    pair = builder.cmpxchg(_word(builder, address), expected, value, "acq_rel", "acquire")
+    return builder.extract_value(pair, 0)
+
+
+@primitive(types.void(types.int64, types.int64))
+def clear_bits(builder: Any, address: Any, mask: Any) -> None:
+    """clear_bits(address, mask): word &= ~mask in one step. Acquires and releases.
+
+    It returns nothing because x86 has one instruction for this only while nobody asks for the word
+    that was there; otherwise it takes a loop.
+    """
+    builder.atomic_rmw("and", _word(builder, address), builder.not_(mask), "acq_rel")
+
+
+@primitive(types.void())
+def fence(builder: Any) -> None:
+    """fence(): reads before it stay before, writes after it stay after. No instruction on x86.
+
+    It does not order a write before a later read (that would be sequential consistency).
+    """
+    builder.fence("acq_rel")
+
+
+@primitive(types.void())
+def pause(builder: Any) -> None:
+    """pause(): tell the core that this is a spin loop, if the processor has such a hint."""
+    emit_pause(builder, platform.machine())
+
+
+def emit_pause(builder: Any, machine: str) -> None:
+    """The spin hint of a processor, named as `platform.machine()` names it."""
+    if machine in ("x86_64", "AMD64"):
+        name, operands = "llvm.x86.sse2.pause", []
+    elif machine in ("aarch64", "arm64"):
+        name, operands = "llvm.aarch64.hint", [ir.Constant(ir.IntType(32), 1)]  # 1 is YIELD
+    else:
+        return
+    kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
+    builder.call(builder.module.declare_intrinsic(name, (), kind), operands)
+
+
+@primitive(types.void(types.int64, types.int64, types.int64))
+def copy_bytes(builder: Any, target: Any, source: Any, nbytes: Any) -> None:
+    """copy_bytes(target, source, nbytes): memcpy between addresses; the two must not overlap."""
+    to, of = (builder.inttoptr(address, cgutils.voidptr_t) for address in (target, source))
+    cgutils.raw_memcpy(builder, to, of, nbytes, 1)  # type: ignore[no-untyped-call]
+
+
+@primitive(types.void(types.int64, types.int64))
+def call_entry(builder: Any, entry: Any, record: Any) -> None:
+    """call_entry(entry, record): call the C function `void entry(record *)`; both are addresses."""
+    kind = ir.FunctionType(ir.VoidType(), [_WORD])
+    builder.call(builder.inttoptr(entry, kind.as_pointer()), [record])
+
+
+clock_gettime: Any = types.ExternalFunction(
+    "clock_gettime", types.int32(types.int32, types.voidptr)
+)
+"""int clock_gettime(clockid_t, struct timespec *)"""
+clock_nanosleep: Any = types.ExternalFunction(
+    "clock_nanosleep", types.int32(types.int32, types.int32, types.voidptr, types.voidptr)
+)
+"""int clock_nanosleep(clockid_t, int flags, const struct timespec *, struct timespec *remaining)"""
+
+
+@cached_njit
+def monotonic_ns(scratch: Ints) -> int:
+    """CLOCK_MONOTONIC in nanoseconds. `scratch`: int64, at least 2 words, made before the scan."""
+    clock_gettime(_CLOCK_MONOTONIC, scratch.ctypes)
+    return int(scratch[0] * S_NS + scratch[1])
+
+
+@cached_njit
+def sleep_until_ns(until_ns: int, scratch: Ints) -> None:
+    """Sleep until CLOCK_MONOTONIC reaches `until_ns`; a signal does not cut the sleep short."""
+    scratch[0], scratch[1] = until_ns // S_NS, until_ns % S_NS
+    while clock_nanosleep(_CLOCK_MONOTONIC, _TIMER_ABSTIME, scratch.ctypes, 0) == _EINTR:
+        pass
