@@ -101,15 +101,23 @@ def _ports(cell: type[Cell]) -> str:
         f"({p}.says.board_available and {p}.state == {int(Link.BOARD_AVAILABLE)})" for p in outfeeds
     ]
     moving = [f"{p}.moving()" for p in (*infeeds, *outfeeds)]
-    silence = [f"    {p}.decline()\n" for p in infeeds] + [f"    {p}.withdraw()\n" for p in outfeeds]
+    hear = [f"{p}.hear()" for p in infeeds] + [f"{p}.hear(self.board)" for p in outfeeds]
+    silence = [f"{p}.decline()" for p in infeeds] + [f"{p}.withdraw()" for p in outfeeds]
+    leave = [f"{p}.leave()" for p in (*infeeds, *outfeeds)]
     return "\n".join(
         (
             f"def is_starved(self):\n    return {' or '.join(starved) or False}\n",
             f"def is_blocked(self):\n    return {' or '.join(blocked) or False}\n",
             f"def ports_moving(self):\n    return {' or '.join(moving) or False}\n",
-            f"def silence_ports(self):\n{''.join(silence) or '    pass'}\n",
+            _calls("hear_ports", hear),
+            _calls("silence_ports", silence),
+            _calls("leave_ports", leave),
         )
     )
+
+
+def _calls(name: str, statements: list[str]) -> str:
+    return "\n    ".join([f"def {name}(self):", *(statements or ["pass"])]) + "\n"
 
 
 _TABLE_METHODS = '''

@@ -3,8 +3,15 @@
 Two cells touch only here. Each says what it has to say in its own port; a `Handover`, one for each
 pair of neighbours, hears both and alone keeps the state, so the two can never disagree on it.
 
-A board belongs to the upstream cell until the downstream one says that it holds it. Port, board and
-state are retained: a transport that a crash or a stop cut short goes on when both cells run again.
+A board belongs to the upstream cell until the downstream one says that it holds it, and from then on to
+the downstream one, whatever state either is in. While a transport is under way:
+
+* Either belt runs only while the other takes part: a board across the gap is held by both.
+* The downstream machine takes a board over only after it has seen it come.
+* A machine that leaves production ends a transport that has not begun: the board never reached the
+  downstream entry and still stands at the upstream exit. Any other transport stays open, and goes on
+  when both run again; port, board and state are retained.
+* A board that neither sensor sees comes late. The cells' step limits name it.
 """
 
 from __future__ import annotations
@@ -25,7 +32,7 @@ class Result(IntEnum):
 
 
 class Transfer(IntEnum):
-    """Hermes TransferState."""
+    """Hermes TransferState: how far a transport came, as each machine knows it."""
 
     NONE = 0
     NOT_STARTED = 1
@@ -57,19 +64,21 @@ class Offer(Record):
     """What the upstream machine says."""
 
     board: Board
-    transfer: int = Var(retain=True, doc="handover.Transfer")
+    transfer: int = Var(retain=True, doc="handover.Transfer; COMPLETE: its exit is clear")
     board_available: bool = Var(retain=True)
     transport_finished: bool = Var(retain=True)
+    pushes: bool = Var(doc="its side of the transport runs")
 
 
 class Demand(Record):
     """What the downstream machine says."""
 
-    holds: int = Var(retain=True, doc="id of the board it took over last")
-    transfer: int = Var(retain=True, doc="handover.Transfer")
+    holds: int = Var(retain=True, doc="id of the board it took over in this transport or the last")
+    transfer: int = Var(retain=True, doc="handover.Transfer; INCOMPLETE: it has seen the board")
     machine_ready: bool = Var(retain=True)
     start_transport: bool = Var(retain=True)
     stop_transport: bool = Var(retain=True)
+    pulls: bool = Var(doc="its side of the transport runs")
 
 
 class Link(IntEnum):
@@ -135,7 +144,11 @@ HERMES = StateMachine(
     ),
 )
 
-MOVING_BITS = sum(1 << s for s in (L.TRANSPORTING, L.TRANSPORT_STOPPED, L.TRANSPORT_FINISHED))
+GIVING_BITS = sum(1 << s for s in (L.TRANSPORTING, L.TRANSPORT_STOPPED, L.TRANSPORT_FINISHED))
+"""States in which the upstream machine has to do with a transport."""
+
+TAKING_BITS = sum(1 << s for s in (L.TRANSPORTING, L.TRANSPORT_FINISHED))
+"""States in which the downstream machine has to do with a transport."""
 
 _ALLOW, _NEXT = HERMES.allow(), HERMES.next()
 
@@ -150,64 +163,125 @@ class Outfeed(Record):
     """The upstream end of a handover, in the cell that gives."""
 
     state: int = Var(retain=True, doc="handover.Link, as of the last scan")
-    taken: int = Var(retain=True, doc="id of the board the downstream machine took over last")
     says: Offer
+    hears: Demand
 
     def give(self, board: Board, ready: bool, gone: bool) -> bool:
-        """Offer `board` while `ready`; `gone` when it has left this cell. True while it must move.
-
-        Clears `board` once the downstream machine holds it: from then on it is not ours.
-        """
-        if board.id != 0 and self.taken == board.id:
-            board.id = 0
-        moving = self.moving()
+        """Offer `board` while `ready`; `gone` when this cell's exit is clear. True while it must move."""
+        self.settle(board)
+        says, moving = self.says, self.moving()
         if not moving:
-            self.says.board.become(board)
-        self.says.board_available = ready and board.id != 0 and not moving
-        self.says.transport_finished = moving and gone
-        self.says.transfer = int(Transfer.COMPLETE) if gone else int(Transfer.INCOMPLETE)
-        return self.state == Link.TRANSPORTING or self.state == Link.TRANSPORT_STOPPED
+            says.board.become(board)
+            says.transfer = int(Transfer.NOT_STARTED)
+        elif gone:
+            says.transfer = int(Transfer.COMPLETE)
+        elif self.hears.transfer != Transfer.NOT_STARTED:
+            says.transfer = int(Transfer.INCOMPLETE)
+        stopped = self.state == Link.TRANSPORT_STOPPED
+        never_came = stopped and self.hears.transfer == Transfer.NOT_STARTED
+        says.board_available = ready and board.id != 0 and not moving
+        says.transport_finished = moving and (gone or never_came)
+        says.pushes = moving and not says.transport_finished
+        return says.pushes and (self.hears.pulls or stopped)
 
     def moving(self) -> bool:
-        """A transport is under way here."""
-        return MOVING_BITS >> self.state & 1 == 1
+        """A transport is under way here; what it carries is still to be given away or kept."""
+        return GIVING_BITS >> self.state & 1 == 1
+
+    def settle(self, board: Board) -> None:
+        """Forget `board` once the downstream machine holds it: from then on it is not ours."""
+        says = self.says
+        if (self.moving() or says.transport_finished) and self.hears.holds == board.id:
+            board.id = 0
+
+    def hear(self, board: Board) -> None:
+        """First in every scan, in whatever state: `board` may be ours no more."""
+        self.settle(board)
+        self.says.transport_finished = self.says.transport_finished and self.moving()
+        self.says.pushes = False
 
     def withdraw(self) -> None:
         """Offer nothing more (a transport under way stays under way)."""
         self.says.board_available = False
+
+    def leave(self) -> None:
+        """Take no part: offer nothing, and end a transport that has not begun."""
+        self.withdraw()
+        if self.hears.transfer != Transfer.NOT_STARTED:
+            self.says.transfer = max(self.says.transfer, int(Transfer.INCOMPLETE))
+        elif self.moving() and self.says.transfer == Transfer.NOT_STARTED:
+            self.says.transport_finished = True
 
 
 class Infeed(Record):
     """The downstream end of a handover, in the cell that takes."""
 
     state: int = Var(retain=True, doc="handover.Link, as of the last scan")
-    offered: Board
     says: Demand
+    hears: Offer
 
-    def take(self, board: Board, ready: bool, arrived: bool) -> bool:
-        """Ask for a board while `ready`; when it has `arrived` it becomes `board`. True while it must move."""
-        moving = self.state == Link.TRANSPORTING or self.state == Link.TRANSPORT_FINISHED
-        self.says.machine_ready = ready and not moving
-        self.says.start_transport = ready and self.state == Link.AVAILABLE_AND_READY
-        self.says.stop_transport = moving and arrived
-        self.says.transfer = int(Transfer.COMPLETE) if arrived else int(Transfer.INCOMPLETE)
-        if moving and arrived and self.says.holds != self.offered.id:
-            self.says.holds = self.offered.id
-            board.become(self.offered)
-        return moving and not arrived
+    def take(self, board: Board, ready: bool, arrived: bool, at_entry: bool = False) -> bool:
+        """Ask for a board while `ready`; what was seen `at_entry`, or to leave the upstream machine, and
+        has `arrived` becomes `board`. True while it must move.
+        """
+        says, moving = self.says, self.moving()
+        says.machine_ready = ready and not moving
+        says.start_transport = ready and self.state == Link.AVAILABLE_AND_READY
+        if says.start_transport:
+            says.holds = 0
+            says.transfer = int(Transfer.NOT_STARTED)
+        if moving and says.holds == 0:
+            self.follow(board, arrived, at_entry)
+        says.stop_transport = moving and (says.holds != 0 or self.never_came())
+        says.pulls = moving and not says.stop_transport
+        return says.pulls and (self.hears.pushes or self.hears.transfer == Transfer.COMPLETE)
+
+    def follow(self, board: Board, arrived: bool, at_entry: bool) -> None:
+        """How far the transport came; at its end the board is ours."""
+        says, hears = self.says, self.hears
+        if at_entry or hears.transfer == Transfer.COMPLETE:
+            says.transfer = int(Transfer.INCOMPLETE)
+        if arrived and says.transfer == Transfer.INCOMPLETE:
+            says.transfer = int(Transfer.COMPLETE)
+            says.holds = hears.board.id
+            board.become(hears.board)
+
+    def never_came(self) -> bool:
+        """The upstream machine ended the transport before its board left it."""
+        given_up = self.hears.transfer == Transfer.NOT_STARTED
+        return (
+            self.state == Link.TRANSPORT_FINISHED
+            and given_up
+            and self.says.transfer == Transfer.NOT_STARTED
+        )
 
     def moving(self) -> bool:
         """A transport is under way here."""
-        return MOVING_BITS >> self.state & 1 == 1
+        return TAKING_BITS >> self.state & 1 == 1
+
+    def hear(self) -> None:
+        """First in every scan, in whatever state."""
+        self.says.stop_transport = self.says.stop_transport and self.moving()
+        self.says.pulls = False
 
     def decline(self) -> None:
         """Ask for nothing (a transport under way stays under way)."""
         self.says.machine_ready = False
         self.says.start_transport = False
 
+    def leave(self) -> None:
+        """Take no part: ask for nothing, and end a transport that has not begun."""
+        self.decline()
+        if self.hears.transfer == Transfer.COMPLETE:
+            self.says.transfer = max(self.says.transfer, int(Transfer.INCOMPLETE))
+        elif self.moving() and self.says.transfer == Transfer.NOT_STARTED:
+            self.says.stop_transport = True
+
 
 class Handover(Record):
-    """One pair of neighbours. The scan copies both ports in before and the state out after."""
+    """One pair of neighbours. The scan copies both ports' `says` in before, and `up`, `down` and `state`
+    out after: what one machine says the other hears.
+    """
 
     state: int = Var(int(Link.NOT_AVAILABLE_NOT_READY), retain=True, doc="handover.Link")
     state_since_ns: int = Var(unit="ns")
@@ -217,12 +291,14 @@ class Handover(Record):
     down: Demand
 
     def scan(self) -> None:
-        """Hear both machines, then move by Hermes' table."""
+        """Hear both machines, then move by Hermes' table. An offer withdrawn in the scan that would have
+        started its transport stays withdrawn.
+        """
         up, down = self.up, self.down
         signals = (
             down.stop_transport << Signal.STOP_TRANSPORT
             | up.transport_finished << Signal.TRANSPORT_FINISHED
-            | down.start_transport << Signal.START_TRANSPORT
+            | (down.start_transport and up.board_available) << Signal.START_TRANSPORT
             | (not up.board_available) << Signal.REVOKE_BOARD_AVAILABLE
             | (not down.machine_ready) << Signal.REVOKE_MACHINE_READY
             | up.board_available << Signal.BOARD_AVAILABLE

@@ -25,17 +25,23 @@ class Conveyor(Cell):
         Interlock("guards_closed", Cause.GUARD),
     )
     sequence = Sequence(
-        Step("empty", {"has_board": "full", "transport_in": "filling"}),
-        Step("filling", {"has_board": "full"}, within_s=15.0),
+        Step("empty", {"has_board": "full", "transport_in": "filling", "transport_out": "emptying"}),
+        Step("filling", {"has_board": "full", "none_came": "empty"}, within_s=15.0),
         Step("full", {"transport_out": "emptying", "board_gone": "empty"}),
-        Step("emptying", {"board_gone": "empty"}, within_s=30.0),
+        Step("emptying", {"board_gone": "empty", "board_kept": "full"}, within_s=30.0),
     )
 
     def has_board(self) -> bool:
         return self.board.id != 0
 
+    def none_came(self) -> bool:
+        return self.board.id == 0 and not self.infeed.moving()
+
     def board_gone(self) -> bool:
-        return self.board.id == 0
+        return self.board.id == 0 and not self.outfeed.moving()
+
+    def board_kept(self) -> bool:
+        return self.board.id != 0 and not self.outfeed.moving()
 
     def transport_in(self) -> bool:
         return self.infeed.moving()
@@ -44,7 +50,7 @@ class Conveyor(Cell):
         return self.outfeed.moving()
 
     def execute(self) -> None:
-        full = self.has_board()
-        filling = self.infeed.take(self.board, not full, self.board_at_exit)
-        emptying = self.outfeed.give(self.board, full, not self.board_at_exit)
+        ready = self.board_gone()
+        filling = self.infeed.take(self.board, ready, self.board_at_exit, self.board_at_entry)
+        emptying = self.outfeed.give(self.board, self.has_board(), not self.board_at_exit)
         self.run = filling or emptying

@@ -42,7 +42,7 @@ class Loader(Cell):
     sequence = Sequence(
         Step("homing", {"ready_to_push": "offering"}, within_s=10.0),
         Step("offering", {"transport": "pushing"}),
-        Step("pushing", {"board_gone": "homing"}, within_s=20.0),
+        Step("pushing", {"no_transport": "homing"}, within_s=20.0),
     )
 
     def ready_to_push(self) -> bool:
@@ -51,8 +51,8 @@ class Loader(Cell):
     def transport(self) -> bool:
         return self.outfeed.moving()
 
-    def board_gone(self) -> bool:
-        return self.board.id == 0
+    def no_transport(self) -> bool:
+        return not self.outfeed.moving()
 
     def execute(self) -> None:
         self.push = self.outfeed.give(self.board, self.board.id != 0, self.pusher_out)

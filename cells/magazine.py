@@ -44,7 +44,7 @@ class Magazine(Cell):
     )
     sequence = Sequence(
         Step("waiting", {"loaded": "indexing", "full": "exchanging", "transport": "pulling"}),
-        Step("pulling", {"has_board": "waiting"}, within_s=20.0),
+        Step("pulling", {"has_board": "waiting", "none_came": "waiting"}, within_s=20.0),
         Step("indexing", {"indexed": "waiting"}, within_s=10.0),
         Step("exchanging", {"empty_magazine": "waiting"}, within_s=30.0),
     )
@@ -61,6 +61,9 @@ class Magazine(Cell):
     def has_board(self) -> bool:
         return self.board.id != 0
 
+    def none_came(self) -> bool:
+        return self.board.id == 0 and not self.infeed.moving()
+
     def indexed(self) -> bool:
         return self.board.id == 0 and self.magazine_in_position
 
@@ -72,7 +75,7 @@ class Magazine(Cell):
 
     def execute(self) -> None:
         free = self.board.id == 0 and self.magazine_in_position and not self.magazine_full
-        self.magazine_run = self.infeed.take(self.board, free, self.magazine_loaded)
+        self.magazine_run = self.infeed.take(self.board, free, self.magazine_loaded, self.magazine_entry)
         self.magazine_index = False
         self.magazine_exchange = False
 

@@ -89,13 +89,22 @@ class Printer(Cell):
         Interlock("paste_enough", Cause.NONE, Command.HOLD, only_running=True),
     )
     sequence = Sequence(
-        Step("empty", {"has_board": "judging", "transport_in": "filling", "wipe_due": "wipe"}),
-        Step("filling", {"has_board": "judging"}, within_s=20.0),
+        Step(
+            "empty",
+            {
+                "has_board": "judging",
+                "transport_in": "filling",
+                "transport_out": "emptying",
+                "wipe_due": "wipe",
+            },
+        ),
+        Step("filling", {"has_board": "judging", "none_came": "empty"}, within_s=20.0),
         Step("judging", {"done_with": "deliver", "untouched": "clamping"}),
         Step("clamping", {"clamped": "stroke"}, within_s=3.0),
         Step("stroke", {"print_done": "releasing"}, within_s=25.0),
         Step("releasing", {"unclamped": "deliver"}, within_s=3.0),
-        Step("deliver", {"board_gone": "empty"}),
+        Step("deliver", {"transport_out": "emptying", "board_gone": "empty"}),
+        Step("emptying", {"board_gone": "empty", "board_kept": "deliver"}, within_s=30.0),
         Step("wipe", {"wiped": "empty"}, within_s=40.0),
     )
 
@@ -108,11 +117,20 @@ class Printer(Cell):
     def has_board(self) -> bool:
         return self.board.id != 0
 
+    def none_came(self) -> bool:
+        return self.board.id == 0 and not self.infeed.moving()
+
     def board_gone(self) -> bool:
-        return self.board.id == 0
+        return self.board.id == 0 and not self.outfeed.moving()
+
+    def board_kept(self) -> bool:
+        return self.board.id != 0 and not self.outfeed.moving()
 
     def transport_in(self) -> bool:
         return self.infeed.moving()
+
+    def transport_out(self) -> bool:
+        return self.outfeed.moving()
 
     def done_with(self) -> bool:
         return self.board.work_done & PRINTED != 0 or self.board.result == Result.FAILED
@@ -131,8 +149,8 @@ class Printer(Cell):
 
     def execute(self) -> None:
         """Belt and ports; what the steps need is switched off here and on by them."""
-        free = self.board.id == 0 and self.unit.step <= FILLING and not self.wipe_due()
-        filling = self.infeed.take(self.board, free, self.board_at_stop)
+        free = self.board_gone() and self.unit.step <= FILLING and not self.wipe_due()
+        filling = self.infeed.take(self.board, free, self.board_at_stop, self.board_at_entry)
         ready = self.unit.step == DELIVER
         emptying = self.outfeed.give(self.board, ready, not self.board_at_stop)
         self.belt_run = (filling or emptying) and self.unclamped

@@ -63,8 +63,8 @@ class Plan:
             tell += [
                 (f"{h.name}.state", f"{h.upstream}.state"),
                 (f"{h.name}.state", f"{h.downstream}.state"),
-                (f"{h.name}.up.board", f"{h.downstream}.offered"),
-                (f"{h.name}.down.holds", f"{h.upstream}.taken"),
+                (f"{h.name}.up", f"{h.downstream}.hears"),
+                (f"{h.name}.down", f"{h.upstream}.hears"),
             ]
         links: dict[str, type[Record]] = {h.name: Handover for h in self.line.handovers}
         return Assembly(cells, links, tuple(hear), tuple(tell), every)
