@@ -67,7 +67,12 @@ class BoundMethod(types.BoundFunction):  # type: ignore[misc]
         return self.dispatcher.get_overload(signature.args)
 
 
-register_model(BoundMethod)(models.OpaqueModel)
+@register_model(BoundMethod)
+class BoundMethodModel(models.PrimitiveModel):  # type: ignore[misc]
+    """A bound method is the address of its record; so it may cross a branch among its arguments."""
+
+    def __init__(self, models_: Any, method: BoundMethod) -> None:
+        super().__init__(models_, method, models_.lookup(method.this).get_value_type())
 
 
 @infer_getattr

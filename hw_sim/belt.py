@@ -1,0 +1,159 @@
+"""Belts, and the joints at which boards go from one to the next.
+
+A board is owned by exactly one belt: the one that carries its centre. A joint hears both belts as they
+were after the last scan and tells both in the same scan that the board changes hands, so there is no
+moment at which it has two owners or none.
+"""
+
+from __future__ import annotations
+
+from cellrt.tags import Record, Var
+
+BOARD_MM = 160.0
+"""Length of every board in the direction of travel (160 x 100 mm)."""
+ACCELERATION_MM_S2 = 1000.0
+FASTEST_MM_S = 500.0
+
+
+class Board(Record):
+    """A board as it truly is, whatever anyone believes of it. `id` 0: none."""
+
+    id: int = Var(doc="counts up from 1 in the order of entering")
+    prints: int = Var(doc="times that paste was put on it")
+    offset_x_um: float = Var(unit="um", doc="of the paste against the pads")
+    offset_y_um: float = Var(unit="um")
+    defective: bool = Var(doc="printed twice, or its print was interrupted")
+
+    def become(self, other: Board) -> None:
+        """Copy all of `other`."""
+        self.id = other.id
+        self.prints = other.prints
+        self.offset_x_um = other.offset_x_um
+        self.offset_y_um = other.offset_y_um
+        self.defective = other.defective
+
+    def vanish(self) -> None:
+        """No board is here any more."""
+        self.id = 0
+        self.prints = 0
+        self.offset_x_um = 0.0
+        self.offset_y_um = 0.0
+        self.defective = False
+
+
+class Exit(Record):
+    """What a belt is told of the one ahead."""
+
+    taken: int = Var(doc="id of the board that changes hands in this scan")
+    speed_mm_s: float = Var(unit="mm/s", doc="at which it would take a board; 0 when it would not")
+    tail_mm: float = Var(unit="mm", doc="how much of the board ahead still lies on this belt")
+
+
+class Entry(Record):
+    """What a belt is told of the one behind."""
+
+    board: Board
+    position_mm: float = Var(unit="mm", doc="of the leading edge of `board`, which changes hands now")
+    overhang_mm: float = Var(unit="mm", doc="how far the board behind reaches onto this belt")
+
+
+class Belt(Record):
+    """One zone, at most one board, running forward only.
+
+    * A board goes on past the end only while the next belt runs too and is free, at the slower speed.
+    * Once its centre is across, the next belt carries it alone.
+    * A stopped motor brakes; a board never slides.
+    """
+
+    entry: Entry
+    exit: Exit
+    board: Board
+    position_mm: float = Var(unit="mm", doc="leading edge from the belt's beginning")
+    overhang_mm: float = Var(unit="mm", doc="leading edge beyond the belt's end")
+    speed_mm_s: float = Var(unit="mm/s", doc="actual")
+    length_mm: float = Var(unit="mm")
+    held: bool = Var(doc="a clamp holds the board; the belt slips under it")
+    shut: bool = Var(doc="no board can come in")
+
+    def move(self, run: bool, wanted_mm_s: float, length_mm: float, dt_s: float) -> None:
+        """One scan: change hands, drive, carry."""
+        self.length_mm = length_mm
+        if self.exit.taken != 0 and self.exit.taken == self.board.id:
+            self.clear()
+        if self.entry.board.id != 0:
+            self.put(self.entry.board, self.entry.position_mm)
+        self.drive(min(wanted_mm_s, FASTEST_MM_S) if run else 0.0, dt_s)
+        if self.board.id != 0 and not self.held:
+            self.carry(dt_s)
+
+    def put(self, board: Board, position_mm: float) -> None:
+        """`board` lies on this belt now."""
+        self.board.become(board)
+        self.position_mm = position_mm
+        self.overhang_mm = 0.0
+
+    def put_new(self, number: int, position_mm: float) -> None:
+        """A bare board that was on no belt before."""
+        self.clear()
+        self.board.id = number
+        self.position_mm = position_mm
+
+    def clear(self) -> None:
+        """No board lies on this belt any more."""
+        self.board.vanish()
+        self.position_mm = 0.0
+        self.overhang_mm = 0.0
+
+    def drive(self, wanted_mm_s: float, dt_s: float) -> None:
+        """The motor goes to its speed along a ramp."""
+        most = ACCELERATION_MM_S2 * dt_s
+        self.speed_mm_s += min(max(wanted_mm_s - self.speed_mm_s, -most), most)
+
+    def carry(self, dt_s: float) -> None:
+        """The board moves with the belt, up to what lies ahead of it."""
+        beyond_mm = self.position_mm + min(self.speed_mm_s, self.exit.speed_mm_s) * dt_s
+        within_mm = min(self.position_mm + self.speed_mm_s * dt_s, self.length_mm)
+        free_mm = self.length_mm - self.exit.tail_mm if self.exit.tail_mm > 0.0 else self.length_mm + BOARD_MM
+        self.position_mm = max(self.position_mm, min(max(beyond_mm, within_mm), free_mm))
+        self.overhang_mm = max(0.0, self.position_mm - self.length_mm)
+
+    def sees(self, at_mm: float) -> bool:
+        """A light barrier across the belt: this belt's board, or its neighbour's reaching over, covers it."""
+        own = self.board.id != 0 and self.position_mm - BOARD_MM <= at_mm <= self.position_mm
+        behind = self.entry.overhang_mm > 0.0 and at_mm <= self.entry.overhang_mm
+        ahead = self.exit.tail_mm > 0.0 and at_mm >= self.length_mm - self.exit.tail_mm
+        return own or behind or ahead
+
+    def is_spanned(self) -> bool:
+        """A board lies across this belt's beginning."""
+        return self.entry.overhang_mm > 0.0 or (self.board.id != 0 and self.position_mm < BOARD_MM)
+
+
+class Joint(Record):
+    """Where one belt ends and the next begins; a link between the two."""
+
+    now_ns: int = Var(unit="ns")
+    dt_s: float = Var(unit="s")
+    behind: Belt
+    ahead: Belt
+    exit: Exit
+    entry: Entry
+
+    def scan(self) -> None:
+        """Decide whether the board changes hands, and tell each belt what it meets of the other."""
+        behind, ahead = self.behind, self.ahead
+        free = ahead.board.id == 0 and not ahead.shut
+        crosses = free and behind.overhang_mm >= BOARD_MM / 2
+        self.exit.taken = 0
+        self.entry.board.vanish()
+        if crosses:
+            self.exit.taken = behind.board.id
+            self.entry.board.become(behind.board)
+            self.entry.position_mm = behind.overhang_mm
+        self.entry.overhang_mm = 0.0 if crosses else behind.overhang_mm
+        self.exit.speed_mm_s = ahead.speed_mm_s if free else 0.0
+        self.exit.tail_mm = 0.0
+        if crosses:
+            self.exit.tail_mm = BOARD_MM - behind.overhang_mm
+        elif ahead.board.id != 0:
+            self.exit.tail_mm = max(0.0, BOARD_MM - ahead.position_mm)

@@ -1,0 +1,227 @@
+"""Remote I/O of the conveyors: board loader, infeed and outfeed belt, magazine.
+
+The loader's stack never ends. Its pusher is single-acting: air drives it out, a spring brings it home.
+The magazine's lift positions by itself once told to; it does not move while a board lies across its
+entry, and one that lost power between two slots goes on when told again.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from cellrt.tags import Record, Var
+from cellrt.wire import DeviceMap, Point, Wire
+from hw_sim.belt import Belt
+from hw_sim.census import Counts
+from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice, countdown
+
+CONVEYOR_MM = 600.0
+MAGAZINE_MM = 240.0
+MAGAZINE_MM_S = 200.0
+ENTRY_MM = 30.0
+"""Entry sensors stand so far from a belt's beginning."""
+EXIT_MM = 50.0
+"""Exit sensors stand so far before a belt's end."""
+LOADED_MM = 220.0
+
+PUSHER_MM_S = 200.0
+PUSHER_OUT_MM = 200.0
+GRIP_MM = 180.0
+"""Stroke at which the belt must take the board, or the pusher stands."""
+PUSHED_TO_MM = 60.0
+"""Leading edge of a board that the belt has taken from the pusher."""
+
+SLOTS = 50
+INDEX_S = 4.0
+EXCHANGE_S = 8.0
+
+
+class Pusher(Record):
+    """Pushes one board a stroke; the next after it has been home."""
+
+    valve: Contactor
+    stroke_mm: float = Var(unit="mm")
+    spent: bool = Var(doc="this stroke's board is on the belt")
+
+    def update(self, push: bool, live: bool, belt: Belt, dt_s: float) -> bool:
+        """True in the scan in which the belt takes a board."""
+        step_mm = PUSHER_MM_S * dt_s
+        if not self.valve.obey(push, live):
+            self.stroke_mm = max(0.0, self.stroke_mm - step_mm)
+            self.spent = self.spent and self.stroke_mm > 0.0
+            return False
+        free = belt.board.id == 0 and belt.entry.overhang_mm == 0.0 and belt.speed_mm_s > 0.0
+        taken = not self.spent and self.stroke_mm >= GRIP_MM and free
+        self.spent = self.spent or taken
+        self.stroke_mm = min(PUSHER_OUT_MM if self.spent else GRIP_MM, self.stroke_mm + step_mm)
+        return taken
+
+
+class Lift(Record):
+    """The magazine's lift: which slot stands at the belt, and how far it is from there."""
+
+    index: Contactor
+    exchange: Contactor
+    used: int = Var(doc="slots above the belt; 50: the magazine is full")
+    index_left_s: float = Var(unit="s", doc="of the way to the next slot; 0: at a slot")
+    exchange_left_s: float = Var(unit="s", doc="of the swap of magazines")
+    moving: bool = Var()
+
+    def update(
+        self, index: bool, exchange: bool, live: bool, belt: Belt, tally: Counts, dt_s: float
+    ) -> None:
+        """Begin, go on with or end a move. A board in the slot goes along, and is stored."""
+        self.index.obey(index, live)
+        self.exchange.obey(exchange, live)
+        at_rest = self.in_position() and not belt.is_spanned()
+        if self.index.rose and at_rest and not self.is_full():
+            self.index_left_s = INDEX_S
+            self.used += 1
+            self.take_along(belt, tally)
+        elif self.exchange.rose and at_rest:
+            self.exchange_left_s = EXCHANGE_S
+            self.take_along(belt, tally)
+        resumes = self.index.rose and self.index_left_s > 0.0
+        resumes = resumes or (self.exchange.rose and self.exchange_left_s > 0.0)
+        self.moving = live and (self.moving or resumes)
+        if self.moving:
+            self.move(tally, dt_s)
+
+    def take_along(self, belt: Belt, tally: Counts) -> None:
+        """The slot leaves the belt, with what lies in it."""
+        if belt.board.id != 0:
+            tally.stored += 1
+            belt.clear()
+
+    def move(self, tally: Counts, dt_s: float) -> None:
+        """Go on until the next slot, or the new magazine, stands at the belt."""
+        if self.index_left_s > 0.0:
+            self.index_left_s = countdown(self.index_left_s, dt_s)
+        elif self.exchange_left_s > 0.0:
+            self.exchange_left_s = countdown(self.exchange_left_s, dt_s)
+            if self.exchange_left_s == 0.0:
+                self.used = 0
+                tally.magazines_out += 1
+        self.moving = not self.in_position()
+
+    def in_position(self) -> bool:
+        """A slot, full or empty, stands at the belt."""
+        return self.index_left_s == 0.0 and self.exchange_left_s == 0.0
+
+    def is_full(self) -> bool:
+        """No empty slot is left."""
+        return self.used >= SLOTS
+
+
+def _bit(name: str, address: str) -> Point:
+    return Point(name, address, Wire.BOOL)
+
+
+class Coupler(SimDevice):
+    """Remote I/O: loader pusher, infeed belt, outfeed belt, magazine."""
+
+    infeed: Belt
+    outfeed: Belt
+    magazine: Belt
+    infeed_motor: Contactor
+    outfeed_motor: Contactor
+    magazine_motor: Contactor
+    pusher: Pusher
+    lift: Lift
+    tally: Counts
+    census: Counts
+
+    push: bool = Var(doc="pusher out; off: the spring brings it home")
+    infeed_run: bool = Var(doc="infeed belt motor")
+    outfeed_run: bool = Var(doc="outfeed belt motor")
+    magazine_run: bool = Var(doc="belt that pulls a board into the slot")
+    magazine_index: bool = Var(doc="rising edge: lift to the next slot, 4 s")
+    magazine_exchange: bool = Var(doc="rising edge: an empty magazine for this one, 8 s")
+    infeed_speed_mm_s: float = Var(200.0, unit="mm/s", high=500.0, doc="wanted speed")
+    outfeed_speed_mm_s: float = Var(200.0, unit="mm/s", high=500.0, doc="wanted speed")
+
+    stack_present: bool = Var(True, doc="a board lies in the stack")
+    pusher_home: bool = Var(True, doc="pusher is home")
+    pusher_out: bool = Var(doc="pusher is fully out, its board on the belt")
+    infeed_entry: bool = Var(doc="light barrier 30 mm from the infeed's beginning")
+    infeed_exit: bool = Var(doc="light barrier 50 mm before the infeed's end")
+    outfeed_entry: bool = Var(doc="light barrier 30 mm from the outfeed's beginning")
+    outfeed_exit: bool = Var(doc="light barrier 50 mm before the outfeed's end")
+    magazine_entry: bool = Var(doc="a board reaches into the magazine")
+    magazine_loaded: bool = Var(doc="a board sits in the slot")
+    magazine_in_position: bool = Var(True, doc="a slot stands at the belt")
+    magazine_full: bool = Var(doc="all 50 slots are used")
+    power_on: bool = Var(doc="drives have power")
+    infeed_actual_mm_s: float = Var(unit="mm/s", doc="actual speed")
+    outfeed_actual_mm_s: float = Var(unit="mm/s", doc="actual speed")
+
+    joints: ClassVar[tuple[tuple[str, str], ...]] = (("outfeed", "magazine"),)
+    device_map: ClassVar[DeviceMap] = DeviceMap(
+        protocol="modbus",
+        watchdog_ms=WATCHDOG_MS,
+        heartbeat=Point("heartbeat", "holding:0", Wire.U16),
+        counter=Point("counter", "input:0", Wire.U16),
+        inputs=(
+            _bit("stack_present", "discrete:0"),
+            _bit("pusher_home", "discrete:1"),
+            _bit("pusher_out", "discrete:2"),
+            _bit("infeed_entry", "discrete:3"),
+            _bit("infeed_exit", "discrete:4"),
+            _bit("outfeed_entry", "discrete:5"),
+            _bit("outfeed_exit", "discrete:6"),
+            _bit("magazine_entry", "discrete:7"),
+            _bit("magazine_loaded", "discrete:8"),
+            _bit("magazine_in_position", "discrete:9"),
+            _bit("magazine_full", "discrete:10"),
+            _bit("power_on", "discrete:11"),
+            Point("infeed_actual_mm_s", "input:10", Wire.U16, scale=0.1),
+            Point("outfeed_actual_mm_s", "input:11", Wire.U16, scale=0.1),
+            Point("census.entered", "input:100", Wire.U32),
+            Point("census.stored", "input:102", Wire.U32),
+            Point("census.in_line", "input:104", Wire.U32),
+            Point("census.magazines_out", "input:106", Wire.U32),
+        ),
+        outputs=(
+            _bit("push", "coil:0"),
+            _bit("infeed_run", "coil:1"),
+            _bit("outfeed_run", "coil:2"),
+            _bit("magazine_index", "coil:3"),
+            _bit("magazine_exchange", "coil:4"),
+            _bit("magazine_run", "coil:5"),
+            Point("infeed_speed_mm_s", "holding:1", Wire.U16),
+            Point("outfeed_speed_mm_s", "holding:2", Wire.U16),
+        ),
+    )
+
+    def work(self, live: bool) -> None:
+        """Belts, pusher and lift, then what the sensors see of them."""
+        dt_s = self.dt_s
+        infeed_on = self.infeed_motor.obey(self.infeed_run, live)
+        outfeed_on = self.outfeed_motor.obey(self.outfeed_run, live)
+        magazine_on = self.magazine_motor.obey(self.magazine_run, live) and self.lift.in_position()
+        self.infeed.move(infeed_on, self.infeed_speed_mm_s, CONVEYOR_MM, dt_s)
+        self.outfeed.move(outfeed_on, self.outfeed_speed_mm_s, CONVEYOR_MM, dt_s)
+        self.magazine.move(magazine_on, MAGAZINE_MM_S, MAGAZINE_MM, dt_s)
+        if self.pusher.update(self.push, live, self.infeed, dt_s):
+            self.tally.entered += 1
+            self.infeed.put_new(self.tally.entered, PUSHED_TO_MM)
+        self.lift.update(
+            self.magazine_index, self.magazine_exchange, live, self.magazine, self.tally, dt_s
+        )
+        self.magazine.shut = self.lift.is_full() or not self.lift.in_position()
+        self.sense()
+
+    def sense(self) -> None:
+        """Every sensor as it stands after this scan."""
+        exit_mm = CONVEYOR_MM - EXIT_MM
+        self.pusher_home = self.pusher.stroke_mm == 0.0
+        self.pusher_out = self.pusher.stroke_mm >= PUSHER_OUT_MM
+        self.infeed_entry, self.infeed_exit = self.infeed.sees(ENTRY_MM), self.infeed.sees(exit_mm)
+        self.outfeed_entry, self.outfeed_exit = self.outfeed.sees(ENTRY_MM), self.outfeed.sees(exit_mm)
+        self.magazine_entry = self.magazine.sees(ENTRY_MM)
+        self.magazine_loaded = self.magazine.sees(LOADED_MM)
+        self.magazine_in_position = self.lift.in_position()
+        self.magazine_full = self.lift.is_full()
+        self.power_on = self.powered
+        self.infeed_actual_mm_s = self.infeed.speed_mm_s
+        self.outfeed_actual_mm_s = self.outfeed.speed_mm_s

@@ -1,0 +1,136 @@
+"""The plant: simulated devices, the belts between them, and the power that the safety PLC gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from zlib import crc32
+
+from cellrt.assembly import Assembly, Schedule
+from cellrt.compiler.cache import cached_njit
+from cellrt.compiler.entry import Progress, addresses
+from cellrt.image import Image
+from cellrt.scan.solve import solve
+from cellrt.tags import Record, Scalar
+from cellrt.wire import Ints, Views
+from hw_sim.belt import Belt, Joint
+from hw_sim.census import SLOTS, Census, Counts
+from hw_sim.chance import MASK, mix
+from hw_sim.device import SimDevice
+
+
+def assemble(
+    devices: Mapping[str, type[SimDevice]], belts: Sequence[tuple[str, str]], power: str | None
+) -> Assembly:
+    """Devices by name, joined where their belts meet, powered by the safety PLC called `power`.
+
+    `belts` are pairs of paths, ("coupler.infeed", "printer.belt"), in the direction of travel; joints
+    inside a device are its own declaration. Raises ValueError, with the belts that there are, for a
+    path that is no belt, a belt joined twice at one end, or a `power` that gives none.
+    """
+    inside = [(f"{n}.{a}", f"{n}.{b}") for n, kind in devices.items() for a, b in kind.joints]
+    pairs = [*inside, *(tuple(p) for p in belts)]
+    known = list(belt_paths(devices))
+    _check(pairs, known, devices, power)
+    links: dict[str, type[Record]] = {}
+    hear: list[tuple[str, str]] = []
+    tell: list[tuple[str, str]] = []
+    for behind, ahead in pairs:
+        name = f"{behind}>{ahead}".replace(".", "_")
+        links[name] = Joint
+        hear += [(behind, f"{name}.behind"), (ahead, f"{name}.ahead")]
+        tell += [(f"{name}.exit", f"{behind}.exit"), (f"{name}.entry", f"{ahead}.entry")]
+    for counting in (n for n, kind in devices.items() if _counts(kind)):
+        links["census"] = Census
+        hear += [(f"{b}.board.id", f"census.{s}") for b, s in zip(known, SLOTS, strict=False)]
+        hear.append((f"{counting}.tally", "census.tally"))
+        tell.append(("census.total", f"{counting}.census"))
+    if power is not None:
+        tell += [(f"{power}.drives_enabled", f"{n}.powered") for n in devices if n != power]
+    return Assembly(dict(devices), links, tuple(hear), tuple(tell))
+
+
+def belt_paths(devices: Mapping[str, type[Record]]) -> Iterator[str]:
+    """Every belt of every device, as `device.belt`."""
+    for name, kind in devices.items():
+        yield from (f"{name}.{f.name}" for f in kind.fields.values() if f.kind is Belt)
+
+
+def sow(image: Image, seed: int) -> None:
+    """Give each device a seed of its own, from the line's seed and the device's name."""
+    for name, kind in image.layout.instances.items():
+        if issubclass(kind, SimDevice):
+            own = mix((seed & MASK) ^ (crc32(name.encode()) & MASK))
+            image.write(image.layout.find(f"{name}.seed"), own)
+
+
+def boards(image: Image) -> list[int]:
+    """Ids of the boards on belts and in machines, belt by belt."""
+    ids = (image.read(image.layout.find(f"{b}.board.id")) for b in belt_paths(image.layout.instances))
+    return [int(i) for i in ids if i != 0]
+
+
+def census(image: Image) -> dict[str, int]:
+    """`entered`, `stored`, `magazines_out` and `in_line`, physically, at this moment."""
+    found = {name: 0 for name in Counts.fields}
+    for name, kind in image.layout.instances.items():
+        for count in found if _counts(kind) else ():
+            found[count] += int(image.read(image.layout.find(f"{name}.tally.{count}")))
+    return found | {"in_line": len(boards(image))}
+
+
+class Plant:
+    """A plant in memory, compiled. Time is moved by whoever owns it."""
+
+    def __init__(self, assembly: Assembly, seed: int = 1, progress: Progress | None = None) -> None:
+        self.assembly = assembly
+        self.image = Image(assembly.layout)
+        self.scan = 0
+        self._schedule = assembly.schedule()
+        self._entries = addresses(assembly.types(), progress)
+        sow(self.image, seed)
+
+    def tick(self, now_ns: int, dt_s: float) -> None:
+        """One scan of everything at logical time `now_ns`."""
+        _tick(
+            self._schedule, self._entries, self.image.address, self.image.views, now_ns, self.scan, dt_s
+        )
+        self.scan += 1
+
+    def read(self, tag: str) -> Scalar:
+        """A tag's value, by `device.tag`. Raises KeyError."""
+        return self.image.read(self.image.layout.find(tag))
+
+    def write(self, tag: str, value: Scalar) -> None:
+        """Set a tag. Raises KeyError."""
+        self.image.write(self.image.layout.find(tag), value)
+
+
+@cached_njit
+def _tick(
+    schedule: Schedule, entries: Ints, address: int, image: Views, now_ns: int, scan: int, dt_s: float
+) -> None:
+    solve(schedule, entries, address, image, now_ns, scan, dt_s)
+
+
+def _counts(kind: type[Record]) -> bool:
+    return "tally" in kind.fields and kind.fields["tally"].kind is Counts
+
+
+def _check(
+    pairs: Sequence[tuple[str, ...]],
+    known: Sequence[str],
+    devices: Mapping[str, type[SimDevice]],
+    power: str | None,
+) -> None:
+    for end, paths in (("end", [p[0] for p in pairs]), ("beginning", [p[-1] for p in pairs])):
+        for path in paths:
+            if path not in known:
+                raise ValueError(f"{path!r} is no belt; belts are {', '.join(known)}")
+            if paths.count(path) > 1:
+                raise ValueError(f"two belts meet at the {end} of {path!r}")
+    if power is not None and "drives_enabled" not in getattr(devices.get(power), "fields", {}):
+        raise ValueError(f"{power!r} is no device that gives power")
+    if len(known) > len(SLOTS):
+        raise ValueError(f"{len(known)} belts, but a census counts at most {len(SLOTS)}")
+    if sum(_counts(kind) for kind in devices.values()) > 1:
+        raise ValueError("two devices bring boards in and store them; one per plant")

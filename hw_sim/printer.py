@@ -1,0 +1,304 @@
+"""Solder-paste printer: belt, clamp, print stroke, stencil wipe, paste.
+
+A print is three phases: the vision aligns board and stencil, the squeegee strokes, the table lowers.
+Started, it goes through by itself with the settings it was started with. Loss of the clamp, of power or
+of the heartbeat ends it where it is, and what was printed halfway is scrap.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+from cellrt.tags import Record, Var
+from cellrt.wire import DeviceMap, Point, Wire
+from hw_sim.belt import Belt, Board
+from hw_sim.chance import normal, uniform
+from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice, countdown
+
+BELT_MM = 400.0
+BELT_MM_S = 200.0
+ENTRY_MM = 30.0
+STOP_MM = 350.0
+CLAMP_S = 0.4
+
+ALIGN_S = 5.0
+ALIGN_MORE_S = 1.0
+"""The vision takes up to so much longer, board by board."""
+STROKE_MM = 300.0
+SEPARATE_S = 4.0
+WIPE_S = 25.0
+PRESSURE_TAU_S = 0.1
+LEAST_PRESSURE_N, LEAST_MM_S, MOST_MM_S = 10.0, 10.0, 200.0
+
+OFFSET_SIGMA_UM = 5.0
+STROKE_BIAS_UM = 3.0
+"""Front and rear stroke pull to opposite sides: 6 um apart."""
+DRIFT_UM_K = 2.5
+"""The frame grows with its temperature, which its own encoders do not see."""
+AMBIENT_DEGC, WARM_DEGC, WARM_TAU_S = 22.0, 34.0, 3600.0
+
+PASTE_PCT_A_PRINT = 0.8
+LOW_PCT = 15.0
+REFILL_S = 60.0
+"""A person sees the low paste and refills it so much later."""
+
+
+class Phase(IntEnum):
+    """Where a print is."""
+
+    IDLE = 0
+    ALIGN = 1
+    STROKE = 2
+    SEPARATE = 3
+
+
+class Draw(IntEnum):
+    """Purposes of this device's draws."""
+
+    ALIGN = 1
+    OFFSET_X = 2
+    OFFSET_Y = 3
+
+
+IDLE, ALIGN, STROKE, SEPARATE = (int(p) for p in Phase)
+DRAW_ALIGN, DRAW_X, DRAW_Y = (int(d) for d in Draw)
+
+
+class Clamp(Record):
+    """Air closes it, a spring opens it."""
+
+    valve: Contactor
+    closed: float = Var(doc="0 open .. 1 closed")
+
+    def update(self, command: bool, live: bool, dt_s: float) -> None:
+        step = dt_s / CLAMP_S
+        if self.valve.obey(command, live):
+            self.closed = min(1.0, self.closed + step)
+        else:
+            self.closed = max(0.0, self.closed - step)
+
+
+class Squeegee(Record):
+    """One print under way, with the settings that it was started with."""
+
+    phase: int = Var(doc="Phase")
+    left_s: float = Var(unit="s", doc="of aligning or separating")
+    speed_mm_s: float = Var(unit="mm/s")
+    pressure_N: float = Var(unit="N", doc="wanted")
+    correction_x_um: float = Var(unit="um")
+    correction_y_um: float = Var(unit="um")
+    travelled_mm: float = Var(unit="mm")
+    rear: bool = Var(doc="this stroke goes from the rear to the front")
+
+    def place_mm(self) -> float:
+        """Where the squeegee stands, from the front."""
+        return STROKE_MM - self.travelled_mm if self.rear else self.travelled_mm
+
+    def turn(self) -> None:
+        """The next stroke goes the other way, from where this one ended."""
+        self.rear = not self.rear
+        self.travelled_mm = 0.0
+
+
+def _bit(name: str, address: str) -> Point:
+    return Point(name, address, Wire.BOOL)
+
+
+def _tenths(name: str, address: str, wire: Wire) -> Point:
+    return Point(name, address, wire, scale=0.1)
+
+
+class Printer(SimDevice):
+    """Solder-paste printer."""
+
+    belt: Belt
+    motor: Contactor
+    clamp_jaw: Clamp
+    start: Contactor
+    wipe: Contactor
+    squeegee: Squeegee
+    wipe_left_s: float = Var(unit="s")
+    low_since_s: float = Var(unit="s", doc="how long the paste has been low")
+
+    belt_run: bool = Var(doc="belt motor")
+    clamp: bool = Var(doc="clamp closed")
+    print_start: bool = Var(doc="rising edge: one print, 14 to 16 s")
+    wipe_start: bool = Var(doc="rising edge: one stencil wipe, 25 s")
+    pressure_setpoint_N: float = Var(80.0, unit="N", low=10.0, high=200.0)
+    stroke_speed_mm_s: float = Var(60.0, unit="mm/s", low=10.0, high=200.0)
+    correction_x_um: float = Var(unit="um", doc="added to where the paste goes")
+    correction_y_um: float = Var(unit="um", doc="added to where the paste goes")
+
+    board_at_entry: bool = Var(doc="light barrier 30 mm from the belt's beginning")
+    board_at_stop: bool = Var(doc="light barrier at the printing place")
+    clamped: bool = Var(doc="clamp is closed")
+    unclamped: bool = Var(True, doc="clamp is open")
+    printing: bool = Var(doc="a print is under way")
+    print_done: bool = Var(doc="the print ended well; until unclamped or started again")
+    wiping: bool = Var(doc="a wipe is under way")
+    paste_low: bool = Var(doc="paste under 15 %")
+    fault: bool = Var(doc="a start was refused or a print cut short; until print_start is off")
+    power_on: bool = Var(doc="drives have power")
+    pressure_N: float = Var(unit="N", doc="squeegee pressure")
+    stroke_mm: float = Var(unit="mm", doc="place of the squeegee, from the front")
+    offset_x_um: float = Var(unit="um", doc="of the last print, by the machine's own encoders")
+    offset_y_um: float = Var(unit="um", doc="of the last print, by the machine's own encoders")
+    paste_pct: float = Var(100.0, unit="%", doc="paste on the stencil")
+    temperature_degC: float = Var(AMBIENT_DEGC, unit="degC", doc="of the frame")
+    barcode: int = Var(doc="id of the board at the stop; 0 none")
+    prints_since_wipe: int = Var(doc="prints since the last full wipe")
+
+    device_map: ClassVar[DeviceMap] = DeviceMap(
+        protocol="modbus",
+        watchdog_ms=WATCHDOG_MS,
+        heartbeat=Point("heartbeat", "holding:0", Wire.U16),
+        counter=Point("counter", "input:0", Wire.U16),
+        inputs=(
+            _bit("board_at_entry", "discrete:0"),
+            _bit("board_at_stop", "discrete:1"),
+            _bit("clamped", "discrete:2"),
+            _bit("unclamped", "discrete:3"),
+            _bit("printing", "discrete:4"),
+            _bit("print_done", "discrete:5"),
+            _bit("wiping", "discrete:6"),
+            _bit("paste_low", "discrete:7"),
+            _bit("fault", "discrete:8"),
+            _bit("power_on", "discrete:9"),
+            _tenths("pressure_N", "input:10", Wire.U16),
+            _tenths("stroke_mm", "input:11", Wire.U16),
+            _tenths("offset_x_um", "input:12", Wire.I16),
+            _tenths("offset_y_um", "input:13", Wire.I16),
+            _tenths("paste_pct", "input:14", Wire.U16),
+            _tenths("temperature_degC", "input:15", Wire.I16),
+            Point("barcode", "input:16", Wire.U32),
+            Point("prints_since_wipe", "input:18", Wire.U16),
+        ),
+        outputs=(
+            _bit("belt_run", "coil:0"),
+            _bit("clamp", "coil:1"),
+            _bit("print_start", "coil:2"),
+            _bit("wipe_start", "coil:3"),
+            _tenths("pressure_setpoint_N", "holding:1", Wire.U16),
+            _tenths("stroke_speed_mm_s", "holding:2", Wire.U16),
+            _tenths("correction_x_um", "holding:3", Wire.I16),
+            _tenths("correction_y_um", "holding:4", Wire.I16),
+        ),
+    )
+
+    def work(self, live: bool) -> None:
+        """Belt and clamp, print, wipe, paste and heat, then the sensors."""
+        self.clamp_jaw.update(self.clamp, live, self.dt_s)
+        self.belt.held = self.clamp_jaw.closed > 0.0
+        self.belt.move(self.motor.obey(self.belt_run, live), BELT_MM_S, BELT_MM, self.dt_s)
+        self.start.obey(self.print_start, live)
+        self.wipe.obey(self.wipe_start, live)
+        self.sense()
+        self.fault = self.fault and self.print_start
+        if self.start.rose:
+            self.begin_print()
+        if self.squeegee.phase != IDLE:
+            self.print_on(live and self.clamped)
+        self.wipe_on(live)
+        self.use_up()
+        self.show()
+
+    def sense(self) -> None:
+        """Sensors of belt and clamp."""
+        self.board_at_entry = self.belt.sees(ENTRY_MM)
+        self.board_at_stop = self.belt.sees(STOP_MM)
+        self.clamped = self.clamp_jaw.closed >= 1.0
+        self.unclamped = self.clamp_jaw.closed == 0.0
+        at_stop = self.board_at_stop and self.belt.board.id != 0
+        self.barcode = self.belt.board.id if at_stop else 0
+        self.print_done = self.print_done and not self.unclamped
+        self.power_on = self.powered
+
+    def begin_print(self) -> None:
+        """Take the settings over, or refuse."""
+        squeegee = self.squeegee
+        settings_well = self.pressure_setpoint_N >= LEAST_PRESSURE_N
+        settings_well = settings_well and LEAST_MM_S <= self.stroke_speed_mm_s <= MOST_MM_S
+        free = squeegee.phase == IDLE and self.wipe_left_s == 0.0
+        board_well = self.clamped and self.barcode != 0 and self.belt.overhang_mm == 0.0
+        if not (settings_well and free and board_well):
+            self.fault = True
+            return
+        self.print_done = False
+        squeegee.phase = ALIGN
+        squeegee.left_s = ALIGN_S + ALIGN_MORE_S * uniform(self.seed, self.barcode, DRAW_ALIGN)
+        squeegee.speed_mm_s = self.stroke_speed_mm_s
+        squeegee.pressure_N = self.pressure_setpoint_N
+        squeegee.correction_x_um = self.correction_x_um
+        squeegee.correction_y_um = self.correction_y_um
+
+    def print_on(self, well: bool) -> None:
+        """One scan of a print under way."""
+        squeegee, board = self.squeegee, self.belt.board
+        if not well:
+            board.defective = board.defective or squeegee.phase != ALIGN
+            self.fault = True
+            squeegee.phase = IDLE
+            squeegee.travelled_mm = 0.0
+        elif squeegee.phase == STROKE:
+            squeegee.travelled_mm = min(
+                STROKE_MM, squeegee.travelled_mm + squeegee.speed_mm_s * self.dt_s
+            )
+            if squeegee.travelled_mm == STROKE_MM:
+                squeegee.phase, squeegee.left_s = SEPARATE, SEPARATE_S
+        else:
+            squeegee.left_s = countdown(squeegee.left_s, self.dt_s)
+            if squeegee.left_s == 0.0 and squeegee.phase == ALIGN:
+                squeegee.phase = STROKE
+                self.put_paste(board)
+            elif squeegee.left_s == 0.0:
+                squeegee.phase = IDLE
+                squeegee.turn()
+                self.print_done = True
+
+    def put_paste(self, board: Board) -> None:
+        """The stroke begins: from here on the board has paste, and its offset is decided."""
+        squeegee = self.squeegee
+        board.defective = board.defective or board.prints > 0
+        board.prints += 1
+        bias_um = -STROKE_BIAS_UM if squeegee.rear else STROKE_BIAS_UM
+        error_x_um = OFFSET_SIGMA_UM * normal(self.seed, board.id, DRAW_X)
+        error_y_um = OFFSET_SIGMA_UM * normal(self.seed, board.id, DRAW_Y) + bias_um
+        self.offset_x_um = squeegee.correction_x_um + error_x_um
+        self.offset_y_um = squeegee.correction_y_um + error_y_um
+        board.offset_x_um = self.offset_x_um + DRIFT_UM_K * (self.temperature_degC - AMBIENT_DEGC)
+        board.offset_y_um = self.offset_y_um
+        self.prints_since_wipe += 1
+        self.paste_pct = max(0.0, self.paste_pct - PASTE_PCT_A_PRINT)
+
+    def wipe_on(self, live: bool) -> None:
+        """Between prints only; one that is cut short counts for nothing."""
+        if self.wipe.rose and self.squeegee.phase == IDLE:
+            self.wipe_left_s = WIPE_S
+        elif not live:
+            self.wipe_left_s = 0.0
+        elif self.wipe_left_s > 0.0:
+            self.wipe_left_s = countdown(self.wipe_left_s, self.dt_s)
+            if self.wipe_left_s == 0.0:
+                self.prints_since_wipe = 0
+
+    def use_up(self) -> None:
+        """Paste runs low and a person brings more; the frame warms up with the work."""
+        printing = self.squeegee.phase != IDLE
+        self.paste_low = self.paste_pct < LOW_PCT
+        self.low_since_s = self.low_since_s + self.dt_s if self.paste_low else 0.0
+        if self.low_since_s >= REFILL_S and not printing:
+            self.paste_pct = 100.0
+        towards_degC = WARM_DEGC if printing else AMBIENT_DEGC
+        self.temperature_degC += (towards_degC - self.temperature_degC) * self.dt_s / WARM_TAU_S
+
+    def show(self) -> None:
+        """What the machine reports of its print."""
+        squeegee = self.squeegee
+        self.printing = squeegee.phase != IDLE
+        self.wiping = self.wipe_left_s > 0.0
+        self.stroke_mm = squeegee.place_mm()
+        wanted_N = squeegee.pressure_N if squeegee.phase == STROKE else 0.0
+        self.pressure_N += (wanted_N - self.pressure_N) * min(1.0, self.dt_s / PRESSURE_TAU_S)
+        if self.pressure_N < 1e-9:
+            self.pressure_N = 0.0
