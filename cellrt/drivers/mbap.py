@@ -1,0 +1,62 @@
+"""What the answer to a Modbus TCP request may look like, byte by byte.
+
+A client library skips frames that are not for it and waits for a better one. In control a frame
+that is not the answer means that the two ends no longer agree, so everything is compared, and the
+first byte that cannot belong to the answer is named. Modbus Messaging on TCP/IP Implementation
+Guide V1.0b, 3.1.3:
+
+    transaction (2)  protocol = 0 (2)  length (2)  unit (1)  function (1)  data
+"""
+
+from __future__ import annotations
+
+FIELDS = (
+    ("transaction", 0, 2),
+    ("protocol", 2, 4),
+    ("length", 4, 6),
+    ("unit", 6, 7),
+    ("function", 7, 8),
+)
+REFUSED = 0x80
+"""Bit set in the function of an exception response; one byte of exception code follows."""
+
+READ_BITS = (1, 2)
+READ_REGISTERS = (3, 4)
+
+
+def flaw(request: bytes, answer: bytes) -> str:
+    """Why `answer`, as far as received, cannot be the answer to `request`; empty when it can.
+
+    `request` reads bits or registers, or writes several coils or registers.
+    """
+    if not request:
+        return f"{len(answer)} bytes that were not asked for"
+    refused = answer[7:8] == bytes([request[7] | REFUSED])
+    start, size = _refusal(request) if refused else _confirmation(request)
+    for name, first, end in FIELDS:
+        got = answer[first:end]
+        if got != start[first : first + len(got)]:
+            asked = int.from_bytes(start[first:end], "big")
+            return f"answer with {name} {int.from_bytes(got, 'big')} in place of {asked}"
+    if not start.startswith(answer[: len(start)]):
+        return f"answer with data {answer[8 : len(start)].hex()} in place of {start[8:].hex()}"
+    if len(answer) > size:
+        return f"{len(answer) - size} bytes more than the answer"
+    return ""
+
+
+def _confirmation(request: bytes) -> tuple[bytes, int]:
+    """Start of the answer that confirms, and its whole size in bytes."""
+    count = int.from_bytes(request[10:12], "big")
+    if request[7] in READ_BITS:
+        fixed, rest = bytes([-(-count // 8)]), -(-count // 8)
+    elif request[7] in READ_REGISTERS:
+        fixed, rest = bytes([2 * count]), 2 * count
+    else:  # a write is confirmed by its address and count
+        fixed, rest = request[8:12], 0
+    length = 2 + len(fixed) + rest
+    return request[:4] + length.to_bytes(2, "big") + request[6:8] + fixed, 6 + length
+
+
+def _refusal(request: bytes) -> tuple[bytes, int]:
+    return request[:4] + b"\0\3" + request[6:7] + bytes([request[7] | REFUSED]), 9
