@@ -39,6 +39,7 @@ class Journal:
         self._narrator = Narrator(plan)
         self._path = path
         self.epoch = epoch
+        self.last_number = 0
         self._digest = hashlib.sha256()
         self.boards: Counter[str] = Counter()
         self.departed: Counter[str] = Counter()
@@ -56,21 +57,39 @@ class Journal:
         self._resume()
 
     def append(self, rows: Ints) -> list[Entry]:
-        """Write events (rows of EVENT_WORDS) in one transaction; the same in words."""
-        entries = [self._narrator.tell(row) for row in rows.tolist()]
-        return self.append_entries(entries)
+        """Write events (rows of EVENT_WORDS) in one transaction; the ones written, in words.
 
-    def append_entries(self, entries: list[Entry]) -> list[Entry]:
-        """Write events that are in words already. Raises JournalError; nothing is then written."""
+        An event that has its number from the ring and was written before is passed over, so a writer
+        that died between writing and saying so doubles nothing. Raises JournalError; nothing is then
+        written.
+        """
+        numbers, entries = [], []
+        for row in rows.tolist():
+            number = row[0] or self.last_number + 1
+            if number > self.last_number:
+                self.last_number = number
+                numbers.append(number)
+                entries.append(self._narrator.tell(row))
+        self._write(numbers, entries)
+        return entries
+
+    def append_loss(self, lost: int, before: int, t_ns: int) -> list[Entry]:
+        """Say that `lost` events were overwritten before the one numbered `before`."""
+        entry: Entry = {"t_ns": t_ns, "event": "Lost", "lost": lost}
+        self.last_number = before - 1
+        self._write([self.last_number], [entry])
+        return [entry]
+
+    def _write(self, numbers: list[int], entries: list[Entry]) -> None:
         lines = [canonical(e) for e in entries]
         records = [
-            (self.epoch, e["t_ns"], e["event"], _subject(e), line)
-            for e, line in zip(entries, lines, strict=True)
+            (number, self.epoch, e["t_ns"], e["event"], _subject(e), line)
+            for number, e, line in zip(numbers, entries, lines, strict=True)
         ]
         try:
             self._db.execute("BEGIN")
             self._db.executemany(
-                "INSERT INTO events (epoch, t_ns, event, subject, line) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)",
                 records,
             )
             self._db.execute("COMMIT")
@@ -81,7 +100,6 @@ class Journal:
         for entry, line in zip(entries, lines, strict=True):
             self._digest.update(line.encode() + b"\n")
             self._count(entry)
-        return entries
 
     def entries(self, last: int = 50, subject: str | None = None) -> list[Entry]:
         """The last events, oldest first; of one cell, handover or device when `subject` says so."""
@@ -100,8 +118,8 @@ class Journal:
 
     def _resume(self) -> None:
         """After a crash the counts and the hash go on from what is written."""
-        with closing(self._db.execute("SELECT line FROM events ORDER BY number")) as rows:
-            for (line,) in rows:
+        with closing(self._db.execute("SELECT number, line FROM events ORDER BY number")) as rows:
+            for self.last_number, line in rows:
                 self._digest.update(line.encode() + b"\n")
                 self._count(json.loads(line))
 

@@ -114,7 +114,9 @@ class Supervisor:
             wanted = _WAY[self.goal].get(state)
             if wanted is None or self._answered.get(cell) == since_ns:
                 continue
-            if wanted is Command.CLEAR and not self._may_clear(cell, read):
+            if wanted in (Command.CLEAR, Command.RESET) and not read(f"{cell}.unit.io_good"):
+                continue
+            if wanted is Command.CLEAR and not self._may_clear(cell):
                 continue
             if wanted is Command.UNHOLD and int(read(f"{cell}.unit.first_out")):
                 continue
@@ -135,9 +137,9 @@ class Supervisor:
         }
         return all(state in ends[self.goal] for state in states)
 
-    def _may_clear(self, cell: str, read: Read) -> bool:
-        """Once for each request, and only when the cell's devices are well."""
-        if cell in self._cleared or not read(f"{cell}.unit.io_good"):
+    def _may_clear(self, cell: str) -> bool:
+        """Once for each request: what aborts again wants a person to look."""
+        if cell in self._cleared:
             return False
         self._cleared.add(cell)
         return True

@@ -14,10 +14,11 @@ import time
 import numpy as np
 import structlog
 
-from cellrt.drivers import open_driver
+from cellrt.drivers.open import open_driver
 from cellrt.drivers.base import DeviceError, Driver
 from cellrt.runtime.child import Station, take_station
-from cellrt.runtime.region import Status
+from cellrt.runtime.region import HEALTH_WORDS, Health
+from cellrt.scan.histogram import BINS, count
 from cellrt.scan.latch import IO_HEAD, frame_words
 from cellrt.scan.plan import Sample
 from cellrt.shared.memory import Role
@@ -61,6 +62,9 @@ class DeviceTask:
         self._raw = exchange.frame[at + IO_HEAD : at + IO_HEAD + sample.raw]
         self._inputs: Ints = np.zeros(sample.raw, np.int64)
         self._outputs: Ints = np.zeros(1 + len(sample.device.map.outputs), np.int64)
+        number = station.plan.samples.index(sample)
+        self._rtt = station.region.section("rtt").words[number * BINS : (number + 1) * BINS]
+        self._health = station.region.section("io").words[number * HEALTH_WORDS :][:HEALTH_WORDS]
         self._log = structlog.get_logger().bind(process="io", device=sample.device.name)
         heartbeat = sample.device.map.heartbeat
         self._wrap = heartbeat.wire.high if heartbeat else 0
@@ -79,8 +83,8 @@ class DeviceTask:
                 failures = 0
                 await self._poll()
             except DeviceError as error:
-                self._head[1] = 0
-                self._head[2] += 1
+                self._head[1] = self._health[Health.OK] = 0
+                self._head[2] = self._health[Health.ERRORS] = self._health[Health.ERRORS] + 1
                 self._exchange.publish()
                 if failures == 0:
                     self._log.warning("lost", reason=str(error))
@@ -106,6 +110,9 @@ class DeviceTask:
         arrived_ns = time.monotonic_ns()
         self._raw[:] = self._inputs
         self._head[:] = arrived_ns, 1, self._head[2], arrived_ns - sent_ns
+        self._health[Health.OK] = 1
+        self._health[Health.EXCHANGES] += 1
+        count(self._rtt, arrived_ns - sent_ns)
         self._exchange.publish()
 
     async def say_last_words(self) -> None:
@@ -135,7 +142,6 @@ async def serve(station: Station) -> None:
 async def _beat(station: Station) -> None:
     while True:
         station.region.beat(Role.IO)
-        station.status[Status.IO_CPU_NS] = time.process_time_ns()
         await asyncio.sleep(0.05)
 
 

@@ -24,10 +24,10 @@ SENDERS = ("brain", "scada")
 
 
 class Status(IntEnum):
-    """Words of the section `status`. Each has one writer: the watcher writes the first three."""
+    """Words of the section `status`. The watcher writes STOP and SPEED_PPM, the scan all others."""
 
     STOP = 0  # 1: stop after the present scan
-    START_NS = 1  # monotonic time of logical time 0
+    START_NS = 1  # monotonic time of logical time 0: when the first scan process was ready
     SPEED_PPM = 2  # logical time per wall time, in millionths
     SCANS = 8
     OVERRUNS = 9
@@ -39,15 +39,23 @@ class Status(IntEnum):
     EPOCH = 15
     COMPILE_NS = 16
     READY_NS = 17  # monotonic time at which this scan process was ready
-    IO_CPU_NS = 18
+
+
+class Health(IntEnum):
+    """Words of a device's row in the section `io`, written by the process io."""
+
+    OK = 0  # the last exchange was confirmed
+    ERRORS = 1
+    EXCHANGES = 2
 
 
 STATUS_WORDS = 64
+HEALTH_WORDS = 8
 
 
 def sections(plan: Plan) -> dict[str, int]:
     """Every section of the shared region: name, bytes."""
-    snapshot = triple_bytes(snapshot_words(plan))
+    snapshot, devices = triple_bytes(snapshot_words(plan)), max(len(plan.devices), 1)
     return {
         "inputs": triple_bytes(frame_words(plan)),
         "outputs": triple_bytes(plan.output_words),
@@ -58,5 +66,7 @@ def sections(plan: Plan) -> dict[str, int]:
         "status": STATUS_WORDS * 8,
         "lateness": BINS * 8,
         "execution": BINS * 8,
-        "ages": BINS * 8 * max(len(plan.devices), 1),
+        "ages": BINS * 8 * devices,
+        "rtt": BINS * 8 * devices,
+        "io": HEALTH_WORDS * 8 * devices,
     }

@@ -47,6 +47,8 @@ def main() -> None:
     except CompileError as error:
         log.error("cannot compile", reason=str(error))
         sys.exit(EXIT_REFUSED)
+    if status[Status.START_NS] == 0:
+        status[Status.START_NS] = time.monotonic_ns()
     desk = make_desk(station, runner)
     status[Status.EPOCH] = epoch
     power_up(station, runner, desk)

@@ -59,7 +59,7 @@ def take_in(latch: Latch, frame: Ints, inputs: Ints, now_ns: int) -> None:
         at, base, raw, arrived_ns = place[0], place[1], place[2], frame[place[0]]
         if arrived_ns != 0:
             count(latch.ages[d], now_ns - arrived_ns)
-        if arrived_ns != health[0]:
+        if arrived_ns != 0 and arrived_ns != health[0]:
             health[0] = arrived_ns
             for k in range(raw):
                 inputs[base + 2 + k] = frame[at + IO_HEAD + k]

@@ -1,0 +1,55 @@
+"""Retained values on disk: by name, with a version and a checksum, replaced whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from cellrt.scan.plan import Plan
+from cellrt.tags import Scalar
+
+VERSION = 1
+
+
+class RetainedError(Exception):
+    """The file of retained values is damaged or of another version; the message says which and the mend."""
+
+
+def save(path: Path, values: Mapping[str, Scalar]) -> None:
+    """Write values by tag name. Raises OSError; the file is then as it was."""
+    body = json.dumps(values, sort_keys=True)
+    checksum = hashlib.sha256(body.encode()).hexdigest()
+    text = json.dumps({"version": VERSION, "sha256": checksum, "values": json.loads(body)}, indent=1)
+    fresh = path.with_suffix(".new")
+    with fresh.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def load(path: Path, plan: Plan) -> tuple[dict[str, Scalar], list[str]]:
+    """Values for the tags that `plan` retains, and the names in the file that it no longer has.
+
+    A file that is not there is an empty one. Raises RetainedError for a damaged one: starting with
+    half of what was known is for a person to decide.
+    """
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return {}, []
+    try:
+        stored = json.loads(text)
+        values, version, checksum = stored["values"], stored["version"], stored["sha256"]
+    except (ValueError, KeyError, TypeError):
+        raise RetainedError(f"{path}: cut short or no file of retained values; move it away") from None
+    if version != VERSION:
+        raise RetainedError(f"{path}: version {version}, this cellrt reads {VERSION}; move it away")
+    if hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest() != checksum:
+        raise RetainedError(f"{path}: its checksum does not fit; restore a copy or move it away")
+    known = {leaf.path: leaf.field.kind for leaf in plan.retained}
+    kept = {n: v for n, v in values.items() if n in known and isinstance(v, known[n] | int)}
+    return kept, sorted(set(values) - set(known))

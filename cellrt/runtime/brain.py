@@ -1,0 +1,199 @@
+"""The process `brain`: memory and decisions. Events into the journal, goals into commands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from cellrt import retained
+from cellrt.journal import Journal
+from cellrt.narrate import Entry
+from cellrt.runtime.child import Station, take_station
+from cellrt.runtime.control import ControlServer
+from cellrt.runtime.region import Status
+from cellrt.scan.commands import Operation, Origin, Refusal
+from cellrt.scan.snapshot import Snapshot, snapshot_words
+from cellrt.shared.memory import Role
+from cellrt.shared.queue import QueueWriter
+from cellrt.shared.ring import RingReader
+from cellrt.shared.triple import TripleReader
+from cellrt.supervisor import Commander, Goal, Supervisor, may_restart
+from cellrt.tags import Leaf, Scalar
+
+TICK_S = 0.05
+RETAIN_EVERY_S = 1.0
+ANSWER_WITHIN_S = 5.0
+SETTLED_NS = 2_000_000_000
+"""How long the devices of a line are left to come back before it may start by itself."""
+
+
+class Brain:
+    """One line's memory and decisions. `answers` holds who waits for which command."""
+
+    def __init__(self, station: Station) -> None:
+        self.station, self.plan = station, station.plan
+        section, run_dir = station.region.section, Path(station.order.run_dir)
+        self._ring = RingReader(section("events"))
+        self._snapshots = TripleReader(section("snapshot-brain"))
+        self._queue = QueueWriter(section("commands-brain"))
+        self._frame = np.zeros(snapshot_words(self.plan), np.int64)
+        self._leaves: dict[str, Leaf] = {leaf.path: leaf for leaf in self.plan.layout.tags()}
+        self.journal = Journal(self.plan, run_dir / "journal.sqlite")
+        self.recent: deque[Entry] = deque(maxlen=200)
+        self.snapshot: Snapshot | None = None
+        commander = Commander(station.region.epoch, Origin.SUPERVISOR, number=time.monotonic_ns() // 1000)
+        self.supervisor = Supervisor(self.plan, commander)
+        self._retained_at = run_dir.parent / "retained.json"
+        self._answers: dict[int, asyncio.Future[int]] = {}
+        self._log = structlog.get_logger().bind(process="brain")
+        self._restart_at_ns = 0
+        if self._snapshots.recall(self._frame):
+            self.snapshot = Snapshot(self.plan, self._frame)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until told to stop; then put away what is still to be put away."""
+        saved_s = time.monotonic()
+        while not stop.is_set():
+            self.tick()
+            if time.monotonic() - saved_s >= RETAIN_EVERY_S:
+                self.save_retained()
+                saved_s = time.monotonic()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), TICK_S)
+        self.tick()
+        self.save_retained()
+        self.journal.close()
+
+    def tick(self) -> None:
+        """Drain events, look at the line, send what the goal asks for."""
+        self.station.region.beat(Role.BRAIN)
+        self.drain()
+        if self._snapshots.take(self._frame):
+            self.snapshot = Snapshot(self.plan, self._frame)
+        if self.snapshot is None:
+            return
+        self._restart_when_allowed()
+        for command in self.supervisor.decide(self.snapshot.now_ns, self.read):
+            self._queue.push(np.array(command, np.int64))
+
+    def drain(self) -> None:
+        """Events from the ring into the journal, then confirm: a crash between doubles nothing."""
+        while True:
+            rows, lost = self._ring.read()
+            if not len(rows):
+                return
+            if lost:
+                self._note(self.journal.append_loss(lost, int(rows[0, 0]), int(rows[0, 1])))
+                self._log.error("events lost", lost=lost)
+            self._note(self.journal.append(rows))
+            self._ring.confirm()
+
+    def _note(self, entries: list[Entry]) -> None:
+        self.recent.extend(entries)
+        for entry in entries:
+            if entry["event"] == "Started":
+                self._new_epoch(entry["epoch"], entry["t_ns"])
+            elif entry["event"] == "Command" and entry["command"] in self._answers:
+                answer = self._answers.pop(entry["command"])
+                if not answer.done():
+                    answer.set_result(int(Refusal[_upper(entry["answer"])]))
+        self.supervisor.commander.last_event = self.journal.last_number
+
+    def _new_epoch(self, epoch: int, t_ns: int) -> None:
+        """A scan began anew: what it was told before holds no longer, and nothing starts by itself."""
+        self.journal.epoch = epoch
+        self.supervisor.commander.epoch = epoch
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_result(int(Refusal.UNKNOWN))
+        self._answers.clear()
+        if epoch > 1:
+            self.supervisor.pursue(Goal.REST)
+            self._restart_at_ns = t_ns + SETTLED_NS
+
+    def _restart_when_allowed(self) -> None:
+        """Unattended running: take the line up again where nobody needs to be asked."""
+        if self.snapshot is None or self._restart_at_ns == 0:
+            return
+        if self.snapshot.now_ns >= self._restart_at_ns:
+            self._restart_at_ns = 0
+            if may_restart(self.plan, self.read):
+                self._log.warning("unattended restart")
+                self.supervisor.pursue(Goal.RUN)
+
+    def read(self, tag: str) -> Scalar:
+        """A tag of the latest snapshot. Raises KeyError."""
+        if self.snapshot is None:
+            return 0
+        return self.snapshot.value(self._leaves[tag])
+
+    def save_retained(self) -> None:
+        """What must survive a power cut, to disk. A full disk is logged and costs no scan."""
+        if self.snapshot is None:
+            return
+        values = {leaf.path: self.snapshot.value(leaf) for leaf in self.plan.retained}
+        try:
+            retained.save(self._retained_at, values)
+        except OSError as error:
+            self._log.error("retained values not saved", reason=str(error))
+
+    async def send(self, operation: Operation, target: int, argument: int) -> Refusal:
+        """Send an operator's command and wait for the scan's answer."""
+        now_ns = self.snapshot.now_ns if self.snapshot else 0
+        commander = self.supervisor.commander
+        command = commander.command(operation, target, argument, now_ns)
+        command[1] = int(Origin.OPERATOR)
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._answers[commander.number] = answer
+        if not self._queue.push(np.array(command, np.int64)):
+            return Refusal.QUEUE_FULL
+        try:
+            return Refusal(await asyncio.wait_for(answer, ANSWER_WITHIN_S))
+        except TimeoutError:
+            self._answers.pop(command[0], None)
+            return Refusal.UNKNOWN
+
+    def status(self) -> dict[str, Any]:
+        """What `cellrt run` and others show of the line."""
+        words = self.station.status
+        return {
+            "line": self.plan.line.name,
+            "epoch": int(words[Status.EPOCH]),
+            "goal": self.supervisor.goal.value,
+            "reached": self.snapshot is not None and self.supervisor.reached(self.read),
+            "boards": dict(self.journal.boards),
+            "departed": dict(self.journal.departed),
+            "journal": self.journal.hash(),
+        }
+
+
+def _upper(name: str) -> str:
+    return "".join(f"_{c}" if c.isupper() else c for c in name).lstrip("_").upper()
+
+
+async def serve(station: Station) -> None:
+    """Run until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    brain = Brain(station)
+    server = ControlServer(brain, Path(station.order.run_dir).parent / "control.sock")
+    await server.start()
+    await brain.run(stop)
+    await server.stop()
+
+
+def main() -> None:
+    """Remember and decide."""
+    asyncio.run(serve(take_station(Role.BRAIN)))
+
+
+if __name__ == "__main__":
+    main()

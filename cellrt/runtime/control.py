@@ -1,0 +1,156 @@
+"""The control socket: how `cellrt cmd`, `watch`, `tags` and `journal` speak with a running line.
+
+A line of JSON each way on a Unix socket in the line's state folder: {"do": ..., ...} and
+{"ok": true, ...} or {"ok": false, "error": ...}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellrt.narrate import words
+from cellrt.packml import Command, Mode
+from cellrt.scan.commands import Operation, Refusal
+from cellrt.supervisor import Goal
+
+if TYPE_CHECKING:
+    from cellrt.runtime.brain import Brain
+
+REQUEST_BYTES = 65_536
+
+
+class ControlError(Exception):
+    """The line does not run, or refuses; the message says why."""
+
+
+@contextlib.contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """A name of at most a few bytes for `path`: a socket's may have no more than 107."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def ask(path: Path, request: dict[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:
+    """Send one request to the line behind `path`. Raises ControlError."""
+    try:
+        with (
+            socket.socket(socket.AF_UNIX) as connection,
+            short_path(path) as name,
+        ):
+            connection.settimeout(timeout_s)
+            connection.connect(name)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as file:
+                answer: dict[str, Any] = json.loads(file.readline() or b"{}")
+    except (OSError, ValueError) as error:
+        raise ControlError(f"{path}: no running line answers ({error})") from None
+    if not answer.get("ok"):
+        raise ControlError(str(answer.get("error", "the line ended before it answered")))
+    return answer
+
+
+class ControlServer:
+    """Serves one line's brain."""
+
+    def __init__(self, brain: Brain, path: Path) -> None:
+        self._brain, self._path = brain, path
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen. A socket left behind by a brain that was killed is replaced."""
+        self._path.unlink(missing_ok=True)
+        with short_path(self._path) as name:
+            self._server = await asyncio.start_unix_server(
+                self._converse, name, limit=REQUEST_BYTES
+            )
+        self._path.chmod(0o600)
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        if self._server:
+            self._server.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, ValueError):
+            while line := await reader.readline():
+                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            done = getattr(self, f"_do_{request.pop('do')}")(**request)
+            return {"ok": True, **(await done if asyncio.iscoroutine(done) else done)}
+        except ControlError as error:
+            return {"ok": False, "error": str(error)}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return {"ok": False, "error": f"request not understood: {error}"}
+
+    def _do_status(self) -> dict[str, Any]:
+        return self._brain.status()
+
+    def _do_pursue(self, goal: str) -> dict[str, Any]:
+        self._brain.supervisor.pursue(Goal(goal))
+        return {}
+
+    def _do_read(self, tags: list[str]) -> dict[str, Any]:
+        return {"values": {tag: self._brain.read(self._known(tag)) for tag in tags}}
+
+    def _do_journal(self, last: int, subject: str | None = None) -> dict[str, Any]:
+        return {"entries": self._brain.journal.entries(last, subject)}
+
+    async def _do_command(self, cell: str, command: str) -> dict[str, Any]:
+        plan = self._brain.plan
+        if cell not in plan.cells:
+            raise ControlError(_unknown("cell", cell, list(plan.cells)))
+        names: dict[str, tuple[Operation, int]] = {
+            **{c.name.lower(): (Operation.PACKML, int(c)) for c in Command},
+            **{m.name.lower(): (Operation.MODE, int(m)) for m in Mode},
+        }
+        if command.lower() not in names:
+            raise ControlError(_unknown("command", command, list(names)))
+        operation, argument = names[command.lower()]
+        answer = await self._brain.send(operation, plan.cells.index(cell), argument)
+        return self._accepted(answer, f"{cell} {command}")
+
+    async def _do_write(self, tag: str, value: bool | float) -> dict[str, Any]:
+        parameters = [p.path for p in self._brain.plan.parameters]
+        if tag not in parameters:
+            raise ControlError(_unknown("parameter", tag, parameters))
+        kind = self._brain.plan.parameters[parameters.index(tag)].field.kind
+        bits = int(np.float64(value).view(np.int64)) if kind is float else int(value)
+        answer = await self._brain.send(Operation.PARAMETER, parameters.index(tag), bits)
+        return self._accepted(answer, f"{tag} = {value}")
+
+    def _accepted(self, answer: Refusal, what: str) -> dict[str, Any]:
+        if answer is not Refusal.ACCEPTED:
+            raise ControlError(f"{what}: refused, {words(answer)}")
+        return {}
+
+    def _known(self, tag: str) -> str:
+        try:
+            self._brain.plan.layout.find(tag)
+        except KeyError:
+            tags = [leaf.path for leaf in self._brain.plan.layout.tags()]
+            raise ControlError(_unknown("tag", tag, tags)) from None
+        return tag
+
+
+def _unknown(what: str, name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"no {what} {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:12])}")

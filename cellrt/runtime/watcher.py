@@ -1,0 +1,158 @@
+"""The watcher: starts a line's processes, and starts again what dies or stands still.
+
+It does no control and holds no state that a child would need: memory is in the region, decisions are in
+brain. When it ends, however it ends, the kernel kills its children and the devices go safe by themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from cellrt.runtime.child import EXIT_REFUSED, Order
+from cellrt.shared.memory import Region, Role
+
+STARTING_S = 120.0
+"""How long a process may take to its first heartbeat (a cold compile included)."""
+
+STILL_S = {Role.SCAN: 1.0, Role.IO: 2.0, Role.BRAIN: 3.0, Role.SCADA: 5.0}
+"""A process whose heartbeat stands still for so long is killed and started again."""
+
+PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Waits before a process that keeps dying is started again; the last one stays."""
+
+CALM_S = 10.0
+"""A process that lived for so long has not been dying."""
+
+
+class LineFailed(Exception):
+    """A process refused to serve the line; restarting it would not help. Says why."""
+
+
+@dataclass
+class Child:
+    """One process under the watcher."""
+
+    role: Role
+    module: str
+    process: subprocess.Popen[str] | None = None
+    started_s: float = 0.0
+    deaths: int = 0
+    starts: int = 0
+    beat: int = 0
+    beat_s: float = 0.0
+    beating: bool = False
+    next_start_s: float = 0.0
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+@dataclass
+class Watcher:
+    """Keeps `roles` of a line alive. `log` takes what the children write."""
+
+    region: Region
+    order: Order
+    roles: Sequence[Role]
+    log: IO[str]
+    children: list[Child] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start every process."""
+        modules = {role: f"cellrt.runtime.{role.name.lower()}" for role in Role}
+        self.children = [Child(role, modules[role]) for role in self.roles]
+        for child in self.children:
+            self._start(child)
+
+    def watch(self) -> list[str]:
+        """Look after every child once; what happened, in words. Raises LineFailed."""
+        told = []
+        for child in self.children:
+            if not child.running:
+                told += self._bury(child)
+                if time.monotonic() >= child.next_start_s:
+                    self._start(child)
+            elif self._stands_still(child) and child.process:
+                told.append(f"{child.role.name.lower()} stood still and was killed")
+                child.process.kill()
+                child.process.wait()
+        return told
+
+    def stop(self, role: Role, within_s: float) -> None:
+        """End one process: ask it, then kill it."""
+        for child in (c for c in self.children if c.role is role and c.process):
+            process = child.process
+            assert process is not None
+            if role is not Role.SCAN:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(within_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.children = [c for c in self.children if c.role is not role]
+
+    def kill_all(self) -> None:
+        """End everything at once."""
+        for child in self.children:
+            if child.running and child.process:
+                child.process.kill()
+                child.process.wait()
+        self.children = []
+
+    def _start(self, child: Child) -> None:
+        child.process = subprocess.Popen(
+            [sys.executable, "-m", child.module, self.order.argument()],
+            pass_fds=[self.order.fd],
+            stdin=None if self.order.plain and child.role is Role.SCAN else subprocess.DEVNULL,
+            stdout=self._standard_output(child),
+            stderr=self.log,
+            text=True,
+        )
+        child.starts += 1
+        child.started_s = child.beat_s = time.monotonic()
+        child.beat, child.beating = self.region.heartbeat(child.role), False
+
+    def _standard_output(self, child: Child) -> IO[str] | None:
+        """Compile progress, and a debugger's prompt, go to the terminal."""
+        return None if child.role is Role.SCAN else self.log
+
+    def _bury(self, child: Child) -> list[str]:
+        """Take note of a death, once; decide when to start anew."""
+        if child.process is None:
+            return []
+        code = child.process.returncode
+        name = child.role.name.lower()
+        if code == EXIT_REFUSED:
+            raise LineFailed(f"{name} cannot serve this line; see {self.log.name}")
+        now_s = time.monotonic()
+        child.deaths = 0 if now_s - child.started_s > CALM_S else child.deaths + 1
+        child.next_start_s = now_s + PAUSES_S[min(child.deaths, len(PAUSES_S) - 1)]
+        child.process = None
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return [f"{name} ended with {how} and is started again"]
+
+    def _stands_still(self, child: Child) -> bool:
+        beat, now_s = self.region.heartbeat(child.role), time.monotonic()
+        if beat != child.beat:
+            child.beat, child.beat_s, child.beating = beat, now_s, True
+        if self.order.plain:
+            return False  # a person may be in a debugger
+        limit_s = STILL_S[child.role] if child.beating else STARTING_S
+        return now_s - child.beat_s > limit_s
+
+
+def state_dir(line: str) -> Path:
+    """Where a line keeps what outlives it: journals, retained values, recordings, its control socket."""
+    base = os.environ.get("CELLRT_STATE_DIR")
+    root = Path(base) if base else Path.home() / ".local" / "state" / "cellrt"
+    return root / line
