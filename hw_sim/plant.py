@@ -57,22 +57,21 @@ def belt_paths(devices: Mapping[str, type[Record]]) -> Iterator[str]:
 
 def sow(image: Image, seed: int) -> None:
     """Give each device a seed of its own, from the line's seed and the device's name."""
-    for name, kind in image.layout.instances.items():
-        if issubclass(kind, SimDevice):
-            own = mix((seed & MASK) ^ (crc32(name.encode()) & MASK))
-            image.write(image.layout.find(f"{name}.seed"), own)
+    for name in _devices(image):
+        own = mix((seed & MASK) ^ (crc32(name.encode()) & MASK))
+        image.write(image.layout.find(f"{name}.seed"), own)
 
 
 def boards(image: Image) -> list[int]:
     """Ids of the boards on belts and in machines, belt by belt."""
-    ids = (image.read(image.layout.find(f"{b}.board.id")) for b in belt_paths(image.layout.instances))
+    ids = (image.read(image.layout.find(f"{b}.board.id")) for b in belt_paths(_devices(image)))
     return [int(i) for i in ids if i != 0]
 
 
 def census(image: Image) -> dict[str, int]:
     """`entered`, `stored`, `magazines_out` and `in_line`, physically, at this moment."""
     found = {name: 0 for name in Counts.fields}
-    for name, kind in image.layout.instances.items():
+    for name, kind in _devices(image).items():
         for count in found if _counts(kind) else ():
             found[count] += int(image.read(image.layout.find(f"{name}.tally.{count}")))
     return found | {"in_line": len(boards(image))}
@@ -110,6 +109,11 @@ def _tick(
     schedule: Schedule, entries: Ints, address: int, image: Views, now_ns: int, scan: int, dt_s: float
 ) -> None:
     solve(schedule, entries, address, image, now_ns, scan, dt_s)
+
+
+def _devices(image: Image) -> dict[str, type[SimDevice]]:
+    """The devices in an image; joints and the census hold copies only."""
+    return {n: k for n, k in image.layout.instances.items() if issubclass(k, SimDevice)}
 
 
 def _counts(kind: type[Record]) -> bool:
