@@ -7,8 +7,8 @@ late network; everything else is the same, and a seed decides all of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from cellrt.scan.runner import Command, Runner
 from cellrt.scan.solve import solve
 from cellrt.scan.step import step
 from cellrt.scan.tables import EVENT_WORDS, EVENTS_A_SCAN, Tables, Work
-from cellrt.wire import Floats, Ints, Views, Wiring, gather, scatter, wiring
+from cellrt.tags import WORD, Leaf
+from cellrt.wire import DeviceMap, Floats, Ints, Point, Views, Wiring, gather, scatter, wiring
 
 EVENTS_A_RUN = 16 * EVENTS_A_SCAN
 
@@ -96,6 +97,10 @@ def run(
     return done, count
 
 
+class TwinError(Exception):
+    """Line and simulated devices do not fit together; names device and point."""
+
+
 class Twin:
     """A line with its simulated plant. `runner` is the line; `plant_image` the devices' memory."""
 
@@ -103,17 +108,19 @@ class Twin:
         self,
         plan: Plan,
         plant: Assembly,
-        devices: Any,
+        plant_image: Image,
+        maps: Mapping[str, DeviceMap],
         *,
-        seed: int,
         compiled: bool = True,
         progress: Progress | None = None,
     ) -> None:
+        """`maps` are the simulated devices' own: what they have on their networks, by device.
+
+        Raises TwinError where the line's device map and the device's own do not fit.
+        """
         self.runner = Runner(plan, compiled=compiled, progress=progress)
-        self.plant_image = Image(plant.layout)
-        for name in plant.members:
-            self.plant_image.write(plant.layout.find(f"{name}.seed"), seed)
-        self.plant = _join(plan, plant, devices, self.plant_image, addresses(plant.types(), progress))
+        self.plant_image = plant_image
+        self.plant = join(plan, plant, plant_image, maps, addresses(plant.types(), progress))
         self._events = np.zeros((EVENTS_A_RUN, EVENT_WORDS), np.int64)
 
     def run(self, scans: int, commands: Sequence[Command] = ()) -> Iterator[Ints]:
@@ -148,6 +155,62 @@ class Twin:
         events = r.step().copy()
         one_plant_scan(self.plant, r.work.outputs, r.work.output_reals, now_ns, scan, r.tables.dt_s)
         return events
+
+
+def join(
+    plan: Plan, plant: Assembly, image: Image, maps: Mapping[str, DeviceMap], entries: Ints
+) -> Plant:
+    """Join the line's raw values to the devices' registers, by address."""
+    sensors: list[tuple[Point, Leaf, int]] = []
+    actuators: list[tuple[Point, Leaf, int]] = []
+    heartbeats = []
+    for sample in plan.samples:
+        name, wanted = sample.device.name, sample.device.map
+        if name not in maps:
+            raise TwinError(f"device {name!r} has no simulation; give it `sim` in the line file")
+        has = {p.address: p for p in _points(maps[name])}
+        for n, point in enumerate((wanted.counter, *wanted.inputs)):
+            if point is not None:
+                own = _own(name, point, has)
+                sensors.append((own, plant.layout.find(f"{name}.{own.name}"), sample.first_raw + n))
+        for n, point in enumerate(wanted.outputs):
+            own = _own(name, point, has)
+            leaf = plant.layout.find(f"{name}.{own.name}")
+            actuators.append((own, leaf, sample.output_base + n))
+        if wanted.heartbeat is not None:
+            own = _own(name, wanted.heartbeat, has)
+            word = plant.layout.find(f"{name}.{own.name}").offset // WORD
+            heartbeats.append([word, own.wire.high])
+    return Plant(
+        plant.schedule(),
+        entries,
+        image.address,
+        image.views,
+        wiring([(p, t) for p, t, _ in sensors], [raw for *_, raw in sensors]),
+        wiring([(p, t) for p, t, _ in actuators], [raw for *_, raw in actuators]),
+        np.array(heartbeats, np.int64).reshape(-1, 2),
+        np.array([s.base for s in plan.samples], np.int64),
+    )
+
+
+def _points(device_map: DeviceMap) -> Iterator[Point]:
+    for point in (device_map.heartbeat, device_map.counter):
+        if point is not None:
+            yield point
+    yield from (*device_map.inputs, *device_map.outputs)
+
+
+def _own(device: str, wanted: Point, has: Mapping[str, Point]) -> Point:
+    """The device's own point at the address where the line expects one."""
+    own = has.get(wanted.address)
+    if own is None:
+        raise TwinError(f"{device}: the simulated device has nothing at {wanted.address} ({wanted.name})")
+    if own.wire is not wanted.wire:
+        raise TwinError(
+            f"{device}: {wanted.address} is {own.wire.value} in the device, "
+            f"but {wanted.wire.value} in the line's map ({wanted.name})"
+        )
+    return own
 
 
 @cached_njit
