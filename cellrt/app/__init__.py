@@ -1,0 +1,1 @@
+"""Where everything is joined: the command line and what it starts."""

@@ -1,0 +1,86 @@
+"""From a line's description to its simulated plant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cellrt.assembly import Assembly
+from cellrt.compiler.entry import Progress
+from cellrt.image import Image
+from cellrt.journal import Journal
+from cellrt.line.resolve import resolve
+from cellrt.line.spec import LineSpec
+from cellrt.scan.commands import Origin
+from cellrt.scan.plan import Plan
+from cellrt.supervisor import Commander, Goal, Supervisor
+from cellrt.tags import Scalar
+from cellrt.twin import Twin
+from cellrt.wire import Ints
+from hw_sim.device import SimDevice
+from hw_sim.plant import assemble, census, sow
+
+DECIDE_EVERY = 10
+"""The supervisor of a twin is asked every so many scans."""
+
+
+def simulated_devices(line: LineSpec) -> dict[str, type[SimDevice]]:
+    """The simulation of each device that has one."""
+    return {name: resolve(d.sim) for name, d in line.devices.items() if d.sim}
+
+
+def simulated_plant(line: LineSpec, seed: int) -> tuple[Assembly, Image]:
+    """The plant of a line, its memory sown with `seed`."""
+    assembly = assemble(simulated_devices(line), line.sim.belts, line.sim.power)
+    image = Image(assembly.layout)
+    sow(image, seed)
+    return assembly, image
+
+
+class VirtualLine:
+    """A line, its plant, its supervisor and its journal in virtual time."""
+
+    def __init__(
+        self,
+        line: LineSpec,
+        *,
+        seed: int | None = None,
+        compiled: bool = True,
+        journal: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.plan = Plan(line)
+        assembly, image = simulated_plant(line, line.seed if seed is None else seed)
+        maps = {name: kind.device_map for name, kind in simulated_devices(line).items()}
+        self.twin = Twin(self.plan, assembly, image, maps, compiled=compiled, progress=progress)
+        self.journal = Journal(self.plan, journal)
+        self.supervisor = Supervisor(self.plan, Commander(1, Origin.SUPERVISOR))
+        self._leaves = {leaf.path: leaf for leaf in self.plan.layout.tags()}
+
+    @property
+    def now_ns(self) -> int:
+        """Logical time of the next scan."""
+        return self.twin.runner.now_ns
+
+    def read(self, tag: str) -> Scalar:
+        """A tag of the line. Raises KeyError."""
+        return self.twin.runner.image.read(self._leaves[tag])
+
+    def census(self) -> dict[str, int]:
+        """The plant's own count of boards."""
+        return census(self.twin.plant_image)
+
+    def pursue(self, goal: Goal) -> None:
+        """What the operator wants."""
+        self.supervisor.pursue(goal)
+
+    def run(self, for_ns: int) -> Iterator[Ints]:
+        """Run for so much logical time; yields the events, written to the journal already."""
+        last = self.twin.runner.scan + for_ns // self.plan.line.period_ns
+        commands: Sequence[list[int]] = ()
+        while (left := last - self.twin.runner.scan) > 0:
+            for events in self.twin.run(min(DECIDE_EVERY, left), commands):
+                if len(events):
+                    self.journal.append(events)
+                    yield events
+            commands = self.supervisor.decide(self.now_ns, self.read)
