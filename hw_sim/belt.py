@@ -1,8 +1,8 @@
 """Belts, and the joints at which boards go from one to the next.
 
-A board is owned by exactly one belt: the one that carries its centre. A joint hears both belts as they
-were after the last scan and tells both in the same scan that the board changes hands, so there is no
-moment at which it has two owners or none.
+A board is owned by exactly one belt: the one that carries its centre. A joint hears both belts as
+they were after the last scan and tells both in the same scan that the board changes hands, so there
+is no moment at which it has two owners or none.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ class Entry(Record):
     """What a belt is told of the one behind."""
 
     board: Board
-    position_mm: float = Var(unit="mm", doc="of the leading edge of `board`, which changes hands now")
+    position_mm: float = Var(unit="mm", doc="leading edge of `board`, which changes hands now")
     overhang_mm: float = Var(unit="mm", doc="how far the board behind reaches onto this belt")
 
 
 class Belt(Record):
     """One zone, at most one board, running forward only.
 
-    * A board goes on past the end only while the next belt runs too and is free, at the slower speed.
+    * A board goes past the end only while the next belt is free and runs too, at the slower speed.
     * Once its centre is across, the next belt carries it alone.
     * A stopped motor brakes; a board never slides.
     """
@@ -113,12 +113,14 @@ class Belt(Record):
         """The board moves with the belt, up to what lies ahead of it."""
         beyond_mm = self.position_mm + min(self.speed_mm_s, self.exit.speed_mm_s) * dt_s
         within_mm = min(self.position_mm + self.speed_mm_s * dt_s, self.length_mm)
-        free_mm = self.length_mm - self.exit.tail_mm if self.exit.tail_mm > 0.0 else self.length_mm + BOARD_MM
-        self.position_mm = max(self.position_mm, min(max(beyond_mm, within_mm), free_mm))
+        reached_mm = max(beyond_mm, within_mm)
+        if self.exit.tail_mm > 0.0:
+            reached_mm = min(reached_mm, self.length_mm - self.exit.tail_mm)
+        self.position_mm = max(self.position_mm, reached_mm)
         self.overhang_mm = max(0.0, self.position_mm - self.length_mm)
 
     def sees(self, at_mm: float) -> bool:
-        """A light barrier across the belt: this belt's board, or its neighbour's reaching over, covers it."""
+        """A light barrier across the belt: its own board or one reaching over covers it."""
         own = self.board.id != 0 and self.position_mm - BOARD_MM <= at_mm <= self.position_mm
         behind = self.entry.overhang_mm > 0.0 and at_mm <= self.entry.overhang_mm
         ahead = self.exit.tail_mm > 0.0 and at_mm >= self.length_mm - self.exit.tail_mm

@@ -28,7 +28,7 @@ class Four(Record):
 
 
 class Census(Record):
-    """A link: hears one device's `tally` and all belts at one moment, and tells the device the sum."""
+    """A link: hears all belts and one device's `tally` at one moment, and tells it the sum."""
 
     now_ns: int = Var(unit="ns")
     dt_s: float = Var(unit="s")
@@ -49,5 +49,6 @@ class Census(Record):
         )
 
 
-SLOTS = tuple(f"{group}.{slot}" for group in ("first", "second", "third", "fourth") for slot in Four.fields)
+GROUPS = ("first", "second", "third", "fourth")
+SLOTS = tuple(f"{group}.{slot}" for group in GROUPS for slot in Four.fields)
 """Where a census takes the board ids of up to sixteen belts."""

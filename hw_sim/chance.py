@@ -1,7 +1,7 @@
 """Chance as a hash: what happens to a board does not depend on what happened before it.
 
-The integers stay below 2**31 and their products below 2**62, so that compiled code (which wraps) and
-plain Python (which does not) draw alike.
+The integers stay below 2**31 and their products below 2**62, so that compiled code (which wraps)
+and plain Python (which does not) draw alike.
 """
 
 from __future__ import annotations

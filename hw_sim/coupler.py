@@ -1,9 +1,4 @@
-"""Remote I/O of the conveyors: board loader, infeed and outfeed belt, magazine.
-
-The loader's stack never ends. Its pusher is single-acting: air drives it out, a spring brings it home.
-The magazine's lift positions by itself once told to; it does not move while a board lies across its
-entry, and one that lost power between two slots goes on when told again.
-"""
+"""Remote I/O of the conveyors: board loader, infeed and outfeed belt, magazine."""
 
 from __future__ import annotations
 
@@ -118,7 +113,16 @@ def _bit(name: str, address: str) -> Point:
 
 
 class Coupler(SimDevice):
-    """Remote I/O: loader pusher, infeed belt, outfeed belt, magazine."""
+    """Remote I/O: loader, infeed belt, outfeed belt, magazine of 50 slots.
+
+    * The stack never ends. Air drives the pusher out, a spring brings it home. It stands shortly
+      before its end until the infeed belt, running and empty, takes the board from it.
+    * Nothing but its motor stops a belt: a board that was not stopped at the exit sensor runs on.
+    * The lift positions by itself once told to. It does not leave while a board lies across the
+      magazine's entry. What was in the slot when it leaves is stored.
+    * A lift that lost power or heartbeat between two slots stands there, and goes on at the next
+      rising edge of the same command.
+    """
 
     infeed: Belt
     outfeed: Belt
@@ -216,8 +220,10 @@ class Coupler(SimDevice):
         exit_mm = CONVEYOR_MM - EXIT_MM
         self.pusher_home = self.pusher.stroke_mm == 0.0
         self.pusher_out = self.pusher.stroke_mm >= PUSHER_OUT_MM
-        self.infeed_entry, self.infeed_exit = self.infeed.sees(ENTRY_MM), self.infeed.sees(exit_mm)
-        self.outfeed_entry, self.outfeed_exit = self.outfeed.sees(ENTRY_MM), self.outfeed.sees(exit_mm)
+        self.infeed_entry = self.infeed.sees(ENTRY_MM)
+        self.infeed_exit = self.infeed.sees(exit_mm)
+        self.outfeed_entry = self.outfeed.sees(ENTRY_MM)
+        self.outfeed_exit = self.outfeed.sees(exit_mm)
         self.magazine_entry = self.magazine.sees(ENTRY_MM)
         self.magazine_loaded = self.magazine.sees(LOADED_MM)
         self.magazine_in_position = self.lift.in_position()

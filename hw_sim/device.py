@@ -1,4 +1,4 @@
-"""What every simulated device has: time, power, a watchdog on the line's heartbeat, a counter it returns."""
+"""What every simulated device has: time, power, a watchdog, and a counter of its own."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Contactor(Record):
     """Carries a command to a drive, and not by itself again after the drive was dead.
 
     * Off whenever the drive is dead.
-    * Afterwards on only after the command was seen off and is given anew (IEC 60204-1: restoring power
-      or resetting must not start a motion).
+    * Afterwards on only after the command was seen off and is given anew (IEC 60204-1: restoring
+      power or resetting must not start a motion).
     """
 
     on: bool = Var(doc="the command that the drive obeys")
@@ -68,7 +68,7 @@ class SimDevice(Record):
 
     now_ns: int = Var(unit="ns", doc="logical time of this scan")
     dt_s: float = Var(unit="s", doc="nominal time since the last scan")
-    wall_ns: int = Var(unit="ns", doc="wall clock, which watchdogs count; 0: the logical time is it")
+    wall_ns: int = Var(unit="ns", doc="wall clock, for the watchdog; 0: logical time is it")
     seed: int = Var(1, doc="decides every draw of this device")
     heartbeat: int = Var(doc="the line's scan counter")
     counter: int = Var(doc="advances in every scan of the device")

@@ -1,4 +1,4 @@
-"""The plant: simulated devices, the belts between them, and the power that the safety PLC gives them."""
+"""The plant: simulated devices, the belts between them, and the power that the safety PLC gives."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def assemble(
 ) -> Assembly:
     """Devices by name, joined where their belts meet, powered by the safety PLC called `power`.
 
-    `belts` are pairs of paths, ("coupler.infeed", "printer.belt"), in the direction of travel; joints
-    inside a device are its own declaration. Raises ValueError, with the belts that there are, for a
+    `belts` are pairs of paths, ("coupler.infeed", "printer.belt"), in the direction of travel; a
+    device declares the joints inside it. Raises ValueError, with the belts that there are, for a
     path that is no belt, a belt joined twice at one end, or a `power` that gives none.
     """
     inside = [(f"{n}.{a}", f"{n}.{b}") for n, kind in devices.items() for a, b in kind.joints]
@@ -80,19 +80,25 @@ def census(image: Image) -> dict[str, int]:
 class Plant:
     """A plant in memory, compiled. Time is moved by whoever owns it."""
 
-    def __init__(self, assembly: Assembly, seed: int = 1, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        assembly: Assembly,
+        image: Image | None = None,
+        seed: int = 1,
+        progress: Progress | None = None,
+    ) -> None:
+        """`image` is the assembly's memory, sown already; without one it is made and sown with `seed`."""
         self.assembly = assembly
-        self.image = Image(assembly.layout)
+        self.image = image or Image(assembly.layout)
         self.scan = 0
-        self._schedule = assembly.schedule()
-        self._entries = addresses(assembly.types(), progress)
-        sow(self.image, seed)
+        self._scanned = assembly.schedule(), addresses(assembly.types(), progress)
+        if image is None:
+            sow(self.image, seed)
 
     def tick(self, now_ns: int, dt_s: float) -> None:
         """One scan of everything at logical time `now_ns`."""
-        _tick(
-            self._schedule, self._entries, self.image.address, self.image.views, now_ns, self.scan, dt_s
-        )
+        image = self.image
+        _tick(*self._scanned, image.address, image.views, now_ns, self.scan, dt_s)
         self.scan += 1
 
     def read(self, tag: str) -> Scalar:
@@ -106,7 +112,13 @@ class Plant:
 
 @cached_njit
 def _tick(
-    schedule: Schedule, entries: Ints, address: int, image: Views, now_ns: int, scan: int, dt_s: float
+    schedule: Schedule,
+    entries: Ints,
+    address: int,
+    image: Views,
+    now_ns: int,
+    scan: int,
+    dt_s: float,
 ) -> None:
     solve(schedule, entries, address, image, now_ns, scan, dt_s)
 

@@ -1,9 +1,4 @@
-"""Solder-paste printer: belt, clamp, print stroke, stencil wipe, paste.
-
-A print is three phases: the vision aligns board and stencil, the squeegee strokes, the table lowers.
-Started, it goes through by itself with the settings it was started with. Loss of the clamp, of power or
-of the heartbeat ends it where it is, and what was printed halfway is scrap.
-"""
+"""Solder-paste printer: belt, clamp, print stroke, stencil wipe, paste."""
 
 from __future__ import annotations
 
@@ -110,7 +105,16 @@ def _tenths(name: str, address: str, wire: Wire) -> Point:
 
 
 class Printer(SimDevice):
-    """Solder-paste printer."""
+    """Solder-paste printer.
+
+    * A print needs a clamped board at the stop and usable settings, and no wipe under way;
+      otherwise the start is refused with `fault`.
+    * Started, it goes through by itself with the settings that it was started with: the vision
+      aligns board and stencil, the squeegee strokes, the table lowers.
+    * Loss of the clamp, of power or of the heartbeat ends it where it is. A board printed
+      halfway, or twice, is scrap.
+    * A person refills the paste a minute after it ran low.
+    """
 
     belt: Belt
     motor: Contactor
@@ -125,8 +129,8 @@ class Printer(SimDevice):
     clamp: bool = Var(doc="clamp closed")
     print_start: bool = Var(doc="rising edge: one print, 14 to 16 s")
     wipe_start: bool = Var(doc="rising edge: one stencil wipe, 25 s")
-    pressure_setpoint_N: float = Var(80.0, unit="N", low=10.0, high=200.0)
-    stroke_speed_mm_s: float = Var(60.0, unit="mm/s", low=10.0, high=200.0)
+    pressure_setpoint_N: float = Var(80.0, unit="N", doc="of the squeegee; at least 10 N")
+    stroke_speed_mm_s: float = Var(60.0, unit="mm/s", doc="of the squeegee; 10 to 200 mm/s")
     correction_x_um: float = Var(unit="um", doc="added to where the paste goes")
     correction_y_um: float = Var(unit="um", doc="added to where the paste goes")
 
@@ -241,9 +245,8 @@ class Printer(SimDevice):
             squeegee.phase = IDLE
             squeegee.travelled_mm = 0.0
         elif squeegee.phase == STROKE:
-            squeegee.travelled_mm = min(
-                STROKE_MM, squeegee.travelled_mm + squeegee.speed_mm_s * self.dt_s
-            )
+            step_mm = squeegee.speed_mm_s * self.dt_s
+            squeegee.travelled_mm = min(STROKE_MM, squeegee.travelled_mm + step_mm)
             if squeegee.travelled_mm == STROKE_MM:
                 squeegee.phase, squeegee.left_s = SEPARATE, SEPARATE_S
         else:

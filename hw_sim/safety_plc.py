@@ -29,7 +29,7 @@ NONE, ESTOP, GUARD, WATCHDOG = (int(f) for f in FirstOut)
 
 
 class ResetButton(Record):
-    """After ISO 13849-1: acts on release, and only when it was held neither too short nor too long."""
+    """After ISO 13849-1: acts on release, when it was held neither too short nor too long."""
 
     pressed: bool = Var()
     held_s: float = Var(unit="s")
@@ -50,10 +50,10 @@ def _bit(name: str, address: str) -> Point:
 class SafetyPlc(SimDevice):
     """Safety PLC.
 
-    * E-stop or an open guard cuts the drives until it is well again and the reset button, held 0.35 to
-      2 s, is released. Everything well at power-up needs no reset.
-    * A line whose heartbeat stands still gets no power, and gets it back when the heartbeat moves: that
-      is no safety function and needs no reset.
+    * E-stop or an open guard cuts the drives until it is well again and the reset button, held 0.35
+      to 2 s, is released. Everything well at power-up needs no reset.
+    * A line whose heartbeat stands still gets no power, and gets it back when the heartbeat moves:
+      that is no safety function and needs no reset.
     * The unattended key arms while all is well; an e-stop disarms it until the key is turned anew.
     """
 
@@ -98,7 +98,7 @@ class SafetyPlc(SimDevice):
     )
 
     def work(self, live: bool) -> None:
-        """Inputs, reset, first-out, power. `live` is no more here than that the line's heart beats."""
+        """Inputs, reset, first-out, power. `live` here says that the line's heart beats."""
         self.estop_released = not self.panel_estop_pressed
         self.guards_closed = not self.panel_guard_open
         well = self.estop_released and self.guards_closed
@@ -115,7 +115,7 @@ class SafetyPlc(SimDevice):
         self.arm(well and not self.latched)
 
     def trip(self) -> None:
-        """Latch, and name the first cause. An e-stop or a guard takes the place of a mere watchdog."""
+        """Latch, and name the first cause; an e-stop or a guard outranks a mere watchdog."""
         if not self.latched:
             self.first_out = GUARD if self.estop_released else ESTOP
         self.latched = True
