@@ -1,0 +1,11 @@
+"""`python -m hw_sim`: the register maps and node trees of the shipped devices, as tables."""
+
+from __future__ import annotations
+
+from hw_sim.coupler import Coupler
+from hw_sim.document import document
+from hw_sim.printer import Printer
+from hw_sim.safety_plc import SafetyPlc
+
+if __name__ == "__main__":
+    print("\n\n".join(document(device) for device in (Coupler, Printer, SafetyPlc)))

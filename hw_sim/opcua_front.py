@@ -1,0 +1,145 @@
+"""OPC UA server of a simulated device: a node for each point, without security, on 127.0.0.1."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any
+
+import numpy as np
+from asyncua import ua
+from asyncua.server.server import Server
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.uaerrors import BadTypeMismatch
+
+from cellrt.compiler.cache import cached_njit
+from cellrt.image import Image
+from cellrt.tags import find
+from cellrt.wire import Floats, Ints, Views, Wire, Wiring, gather, scatter, wiring
+from hw_sim.device import SimDevice
+
+VARIANTS = {
+    Wire.BOOL: ua.VariantType.Boolean,
+    Wire.I16: ua.VariantType.Int16,
+    Wire.U16: ua.VariantType.UInt16,
+    Wire.I32: ua.VariantType.Int32,
+    Wire.U32: ua.VariantType.UInt32,
+    Wire.I64: ua.VariantType.Int64,
+    Wire.F32: ua.VariantType.Float,
+    Wire.F64: ua.VariantType.Double,
+}
+
+VALUE, DESCRIPTION = AttributeIds.Value, AttributeIds.Description
+
+
+class OpcUaFront:
+    """Serves one device. A node's string identifier is its point's address; dots make folders."""
+
+    def __init__(self, device: type[SimDevice], name: str, image: Image) -> None:
+        self._device, self._name = device, name
+        self._views = image.views
+        self._points = device.points
+        self._written = {p.address for p in device.written()}
+        self._wires = wiring([(p, image.layout.find(f"{name}.{p.name}")) for p in self._points])
+        self._raw: Ints = np.zeros(len(self._points), np.int64)
+        self._raw_reals: Floats = self._raw.view(np.float64)
+        self._shown: Ints = np.zeros(len(self._points), np.int64)
+        self._nodes: list[ua.NodeId] = []
+        self._server: Server | None = None
+
+    async def start(self, port: int) -> str:
+        """Listen on `port`, or a free one for 0; the address. Raises OSError."""
+        with socket.create_server(("127.0.0.1", port)) as probe:
+            port = probe.getsockname()[1]  # asyncua would announce 0, and log a traceback if taken
+        server = self._server = Server()
+        await server.init()
+        server.allow_remote_admin(False)
+        server.set_endpoint(f"opc.tcp://127.0.0.1:{port}")
+        server.set_server_name(f"simulated {self._name}")
+        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await self._build(server)
+        await server.start()
+        return server.endpoint.geturl()
+
+    async def publish(self) -> None:
+        """The device was scanned: give the nodes whose value changed their new one."""
+        assert self._server is not None
+        _gather(self._wires, self._raw, self._raw_reals, self._views)
+        changed = np.flatnonzero(self._raw != self._shown)
+        self._shown[changed] = self._raw[changed]
+        space = self._server.iserver.aspace
+        for n in changed.tolist():
+            if self._points[n].address not in self._written:
+                await space.write_attribute_value(self._nodes[n], VALUE, self._data_value(n))
+
+    async def stop(self) -> None:
+        """Close the port and every connection."""
+        if self._server is not None:
+            await self._server.stop()
+
+    async def _build(self, server: Server) -> None:
+        index = await server.register_namespace(self._device.device_map.namespace)
+        top = await server.nodes.objects.add_object(_node_id(self._name, index), self._name)
+        folders = {"": top}
+        _gather(self._wires, self._raw, self._raw_reals, self._views)
+        self._shown[:] = self._raw
+        for n, point in enumerate(self._points):
+            folder, _, name = point.address.rpartition(".")
+            if folder not in folders:
+                folders[folder] = await top.add_object(_node_id(folder, index), folder)
+            node = await folders[folder].add_variable(
+                _node_id(point.address, index), name, self._value(n), VARIANTS[point.wire]
+            )
+            described = ua.LocalizedText(find(self._device, point.name).field.doc)
+            await node.write_attribute(DESCRIPTION, ua.DataValue(ua.Variant(described)))
+            if point.address in self._written:
+                await node.set_writable()
+                space = server.iserver.aspace
+                space.set_attribute_value_setter(node.nodeid, VALUE, self._accept(n))
+            self._nodes.append(node.nodeid)
+
+    def _value(self, n: int) -> bool | int | float:
+        wire = self._points[n].wire
+        if wire.is_float:
+            return float(self._raw_reals[n])
+        return bool(self._raw[n]) if wire is Wire.BOOL else int(self._raw[n])
+
+    def _data_value(self, n: int) -> ua.DataValue:
+        variant = ua.Variant(self._value(n), VARIANTS[self._points[n].wire])
+        return ua.DataValue(variant, SourceTimestamp=_now())
+
+    def _accept(self, n: int) -> Callable[..., Any]:
+        """What takes in a client's write to node n: a single value of the node's type, at once."""
+
+        def accept(node: Any, attribute: Any, value: ua.DataValue) -> None:
+            variant = value.Value
+            if variant is None or not isinstance(variant.Value, bool | int | float):
+                raise BadTypeMismatch
+            if self._points[n].wire.is_float:
+                self._raw_reals[n] = variant.Value
+            else:
+                self._raw[n] = variant.Value
+            _scatter(self._wires, n, self._raw, self._raw_reals, self._views)
+            node.attributes[attribute].value = value
+
+        return accept
+
+
+def _now() -> ua.DateTime:
+    return ua.DateTime.now(UTC)
+
+
+def _node_id(identifier: str, index: int) -> ua.NodeId:
+    return ua.NodeId(ua.String(identifier), ua.Int16(index))
+
+
+@cached_njit
+def _gather(wires: Wiring, raw: Ints, reals: Floats, image: Views) -> None:
+    for n in range(wires.places.shape[0]):
+        gather(wires, n, raw, reals, image)
+
+
+@cached_njit
+def _scatter(wires: Wiring, n: int, raw: Ints, reals: Floats, image: Views) -> None:
+    scatter(wires, n, n + 1, raw, reals, image)

@@ -1,0 +1,123 @@
+"""Simulated devices as servers: the plant runs by the wall clock, its fronts answer the network."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from cellrt.image import Image
+from hw_sim.device import SimDevice
+from hw_sim.modbus_front import ModbusFront
+from hw_sim.opcua_front import OpcUaFront
+from hw_sim.plant import Plant
+
+MOST_CATCH_UP = 100
+"""Ticks made up for at once; what a longer stall took from the plant is not made up for."""
+LONGEST_WALL_STEP_NS = 50_000_000
+"""A device whose own process stood still heard nothing; its watchdog does not count that time."""
+SHORTEST_SLEEP_S = 0.001
+
+
+class Front(Protocol):
+    """A device's side on the network."""
+
+    async def start(self, port: int) -> str:
+        """Listen; the address."""
+
+    async def publish(self) -> None:
+        """The device was scanned."""
+
+    async def stop(self) -> None:
+        """Close the port and every connection."""
+
+
+FRONTS: Mapping[str, Callable[[type[SimDevice], str, Image], Front]] = {
+    "modbus": ModbusFront,
+    "opcua": OpcUaFront,
+}
+
+
+async def serve(
+    plant: Plant,
+    *,
+    period_ns: int,
+    stop: asyncio.Event,
+    base_port: int = 0,
+    speed: float = 1.0,
+    start_ns: int | None = None,
+    ready: Callable[[Mapping[str, str]], None] = lambda addresses: None,
+) -> None:
+    """Serve every device of `plant` until `stop` is set.
+
+    Devices listen on 127.0.0.1 at `base_port` and up, in order of declaration; 0 takes free
+    ports. `ready` is told each device's address. Logical time is `(monotonic - start_ns) *
+    speed`, in steps of `period_ns`; `start_ns` is now unless given. Raises OSError, naming device
+    and port, when one is taken.
+    """
+    async with AsyncExitStack() as stack:
+        addresses, fronts = {}, []
+        for number, (name, kind) in enumerate(plant.assembly.members.items()):
+            if not issubclass(kind, SimDevice):
+                raise TypeError(f"{name}: {kind.type_name()} is no simulated device")
+            front = FRONTS[kind.device_map.protocol](kind, name, plant.image)
+            stack.push_async_callback(front.stop)
+            port = base_port + number if base_port else 0
+            try:
+                addresses[name] = await front.start(port)
+            except OSError as error:
+                raise OSError(
+                    error.errno, f"port {port} on 127.0.0.1, wanted for {name}: {error.strerror}"
+                ) from None
+            fronts.append(front)
+        ready(addresses)
+        begin_ns = time.monotonic_ns() if start_ns is None else start_ns
+        clock = Clock(plant, period_ns, speed, begin_ns)
+        while not stop.is_set():
+            clock.catch_up(time.monotonic_ns())
+            for front in fronts:
+                await front.publish()
+            await _sleep(stop, clock.until_next_s(time.monotonic_ns()))
+
+
+class Clock:
+    """Moves a plant along the wall clock, on a grid."""
+
+    def __init__(self, plant: Plant, period_ns: int, speed: float, start_ns: int) -> None:
+        self._plant = plant
+        self._walls = [plant.image.layout.find(f"{n}.wall_ns") for n in plant.assembly.members]
+        self._period_ns, self._speed, self._start_ns = period_ns, speed, start_ns
+        self._seen_ns = time.monotonic_ns()
+        self._wall_ns = 1
+        self._next = self._due(self._seen_ns)
+
+    def catch_up(self, monotonic_ns: int) -> None:
+        """Every tick that is due."""
+        due = self._due(monotonic_ns)
+        self._next = max(self._next, due + 1 - MOST_CATCH_UP)
+        self._wall_ns += min(monotonic_ns - self._seen_ns, LONGEST_WALL_STEP_NS)
+        self._seen_ns = monotonic_ns
+        for leaf in self._walls:
+            self._plant.image.write(leaf, self._wall_ns)
+        while self._next <= due:
+            self._plant.tick(self._next * self._period_ns, self._period_ns * 1e-9)
+            self._next += 1
+
+    def _due(self, monotonic_ns: int) -> int:
+        """Number of the last tick whose time has come."""
+        return int((monotonic_ns - self._start_ns) * self._speed) // self._period_ns
+
+    def until_next_s(self, monotonic_ns: int) -> float:
+        """Wall time until the next tick is due."""
+        next_ns = self._start_ns + self._next * self._period_ns / self._speed
+        return max((next_ns - monotonic_ns) * 1e-9, SHORTEST_SLEEP_S)
+
+
+async def _sleep(stop: asyncio.Event, wait_s: float) -> None:
+    try:
+        async with asyncio.timeout(wait_s):
+            await stop.wait()
+    except TimeoutError:
+        pass
