@@ -8,14 +8,39 @@ from dataclasses import dataclass
 
 from cellrt.line.device_map import LoadedMap, overlap
 from cellrt.line.model import CellTable
-from cellrt.line.problem import choose
+from cellrt.line.problem import choose, nearest
 from cellrt.line.source import Keys, Source
 from cellrt.line.spec import DeviceSpec
-from cellrt.tags import Record, Role, find, leaves
-from cellrt.wire import Point, kind_of
+from cellrt.tags import Leaf, Record, Role, find, leaves
+from cellrt.wire import DeviceMap, Point, kind_of
 
 Place = tuple[str, str]
 """(device, point)"""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A tag, the point that it is to be joined to, and where in the file that is said."""
+
+    cell: str
+    leaf: Leaf
+    keys: Keys
+    place: Place
+
+    @property
+    def tag(self) -> str:
+        """`press.valve.open`"""
+        return f"{self.cell}.{self.leaf.path}"
+
+    @property
+    def role(self) -> str:
+        """input or output"""
+        return self.leaf.field.role.value
+
+    @property
+    def by_own_name(self) -> bool:
+        """Nothing is said of this tag but its cell's device."""
+        return self.keys[-1] == "device"
 
 
 @dataclass(frozen=True)
@@ -29,7 +54,7 @@ class Joiner:
     devices: Mapping[str, LoadedMap | None]
     shared: Mapping[str, str]
 
-    def join(self, name: str, kind: type[Record], cell: CellTable) -> dict[str, Place]:
+    def joints(self, name: str, kind: type[Record], cell: CellTable) -> list[Joint]:
         """Every input and output of one cell, with its point.
 
         A tag is looked for in the cell's `io`, in `[io]`, then by its own name in its device.
@@ -37,141 +62,113 @@ class Joiner:
         tags = joinable(kind)
         self._refuse_strangers(name, kind, cell)
         if cell.device is not None and cell.device not in self.devices:
-            what = f"unknown device {cell.device!r}"
-            self._fault(("cells", name, "device"), what, choose(cell.device, self.devices))
-        places: dict[str, Place] = {}
-        for tag, role in tags.items():
-            for keys, place in self._places(name, tag, cell):
-                if self._fits(name, kind, tag, role, keys, place):
-                    places[tag] = place
-        return places
+            mend = choose(cell.device, self.devices)
+            self.source.fault(("cells", name, "device"), f"unknown device {cell.device!r}", mend)
+        joints = [self._joint(name, find(kind, tag), cell) for tag in tags]
+        return [joint for joint in joints if joint is not None and self._fits(joint)]
 
     def check_shared(self, kinds: Iterable[type[Record]]) -> None:
         """Each tag in `[io]` must be a tag of some cell."""
         there = {tag for kind in kinds for tag in joinable(kind)}
         for tag in self.shared:
             if tag not in there:
-                self._fault(
-                    ("io", tag), f"no cell has an input or output {tag!r}", choose(tag, there)
-                )
+                what = f"no cell has an input or output {tag!r}"
+                self.source.fault(("io", tag), what, choose(tag, there))
 
-    def check_writers(self, joined: Mapping[str, Mapping[str, Place]]) -> None:
+    def check_writers(self, joints: Iterable[Joint]) -> None:
         """No two outputs to one point."""
         writers: dict[Place, str] = {}
-        for name, places in joined.items():
-            for tag, place in places.items():
-                device = self.devices[place[0]]
-                if device is None or place[1] not in {p.name for p in device.map.outputs}:
-                    continue
-                writer = writers.setdefault(place, f"{name}.{tag}")
-                if writer != f"{name}.{tag}":
-                    what = f"output {name}.{tag} and output {writer} both write {'.'.join(place)}"
-                    keys = self._keys(name, tag)
-                    self._fault(keys, what, "give each output a point of its own")
-
-    def _keys(self, name: str, tag: str) -> Keys:
-        """Where it is said what a tag is joined to."""
-        if ("cells", name, "io", tag) in self.source.lines:
-            return ("cells", name, "io", tag)
-        return ("io", tag) if tag in self.shared else ("cells", name, "device")
+        for joint in (j for j in joints if j.leaf.field.role is Role.OUTPUT):
+            first = writers.setdefault(joint.place, joint.tag)
+            if first != joint.tag:
+                what = f"outputs {first} and {joint.tag} both write {'.'.join(joint.place)}"
+                self.source.fault(joint.keys, what, "give each output a point of its own")
 
     def _refuse_strangers(self, name: str, kind: type[Record], cell: CellTable) -> None:
-        tags, every = joinable(kind), dict(leaves(kind))
-        for tag in cell.io:
-            keys = ("cells", name, "io", tag)
-            if tag in tags:
-                continue
+        tags, every = joinable(kind), {path for path, _ in leaves(kind)}
+        for tag in (t for t in cell.io if t not in tags):
+            what, mend = f"{name} has no input or output {tag!r}", choose(tag, tags)
             if tag in every:
-                self._fault(
-                    keys, f"{name}.{tag} is neither input nor output", "take it out of `io`"
-                )
-            else:
-                self._fault(keys, f"{name} has no input or output {tag!r}", choose(tag, tags))
+                what, mend = f"{name}.{tag} is neither input nor output", "take it out of `io`"
+            self.source.fault(("cells", name, "io", tag), what, mend)
 
-    def _places(self, name: str, tag: str, cell: CellTable) -> Iterator[tuple[Keys, Place]]:
-        """Where a tag is mapped to; problems when that is nowhere, twice or not a point."""
+    def _joint(self, name: str, leaf: Leaf, cell: CellTable) -> Joint | None:
+        """Where a tag is to go; a problem when that is nowhere, twice or not a point."""
+        tag = leaf.path
         keys: Keys = ("cells", name, "io", tag)
-        written = cell.io.get(tag, self.shared.get(tag))
         if tag in cell.io and tag in self.shared:
             line = self.source.line(("io", tag))
             what = f"{name}.{tag} is mapped twice, here and in [io] (line {line})"
-            self._fault(keys, what, "drop one of the two")
-        elif written is not None:
-            keys = keys if tag in cell.io else ("io", tag)
-            device, dot, point = written.partition(".")
-            if not dot or not point:
-                self._fault(keys, f"{tag} = {written!r} is no point", 'write "device.point"')
-            elif device not in self.devices:
-                self._fault(keys, f"unknown device {device!r}", choose(device, self.devices))
-            else:
-                yield keys, (device, point)
+            self.source.fault(keys, what, "drop one of the two")
+        elif tag in cell.io:
+            return self._written(name, leaf, keys, cell.io[tag])
+        elif tag in self.shared:
+            return self._written(name, leaf, ("io", tag), self.shared[tag])
         elif cell.device is None:
-            what, mend = (
-                f"{name}.{tag} is mapped nowhere",
-                f'add `{tag} = "device.point"` to its io',
-            )
-            self._fault(("cells", name), what, mend)
+            what = f"{leaf.field.role.value} {name}.{tag} is mapped nowhere"
+            self.source.fault(("cells", name), what, _add(tag, "device", "point"))
         elif cell.device in self.devices:
-            yield ("cells", name, "device"), (cell.device, tag)
+            return Joint(name, leaf, ("cells", name, "device"), (cell.device, tag))
+        return None
 
-    def _fits(
-        self, name: str, kind: type[Record], tag: str, role: Role, keys: Keys, place: Place
-    ) -> bool:
+    def _written(self, name: str, leaf: Leaf, keys: Keys, place: str) -> Joint | None:
+        device, _, point = place.partition(".")
+        if not point:
+            what = f'{name}.{leaf.path} = "{place}" names no point'
+            self.source.fault(keys, what, 'write "device.point"')
+        elif device not in self.devices:
+            what = f"unknown device {device!r}"
+            self.source.fault(keys, what, choose(device, self.devices))
+        else:
+            return Joint(name, leaf, keys, (device, point))
+        return None
+
+    def _fits(self, joint: Joint) -> bool:
         """The point is there, in the right direction, and of a width that the tag can have."""
-        device, point_name = place
+        device, name = joint.place
         loaded = self.devices[device]
         if loaded is None:
             return False
-        points = {p.name: p for p in self._points(loaded, role)}
-        if point_name not in points:
-            what, mend = self._not_there(f"{name}.{tag}", role, place, loaded, points)
-            if keys[-1] == "device":
-                what = f"{role.value} {name}.{tag} is mapped nowhere: {what}"
-                mend = f"{mend} Else map it in the cell's io or add it to the device map"
-            self._fault(keys, what, mend)
+        points = {p.name: p for p in _points(loaded.map, joint.role)}
+        if name not in points:
+            self._not_there(joint, loaded.map, points)
             return False
         try:
-            kind_of(points[point_name], find(kind, tag))
+            kind_of(points[name], joint.leaf)
         except ValueError as error:
-            section = "inputs" if role is Role.INPUT else "outputs"
-            where = f"{loaded.source.path}:{loaded.source.line((section, point_name))}"
-            self._fault(keys, f"{name}.{error}", f"give tag and point ({where}) one type")
+            line = loaded.source.line((f"{joint.role}s", name))
+            mend = f"give tag and point ({loaded.map.path}:{line}) one type"
+            self.source.fault(joint.keys, f"{joint.cell}.{error}", mend)
             return False
         return True
 
-    def _not_there(
-        self, tag: str, role: Role, place: Place, loaded: LoadedMap, points: Iterable[str]
-    ) -> tuple[str, str]:
-        device, point = place
-        other = Role.OUTPUT if role is Role.INPUT else Role.INPUT
-        if point in {p.name for p in self._points(loaded, other)}:
-            what = f"{role.value} {tag} is mapped to {device}.{point}, which is an {other.value}"
-            return what, f"choose one of the {role.value}s in {loaded.map.path}"
-        return f"{loaded.map.path} has no {role.value} {point!r}", choose(point, points)
-
-    def _points(self, loaded: LoadedMap, role: Role) -> tuple[Point, ...]:
-        return loaded.map.inputs if role is Role.INPUT else loaded.map.outputs
-
-    def _fault(self, keys: Keys, what: str, mend: str) -> None:
-        self.source.fault(keys, what, mend)
+    def _not_there(self, joint: Joint, device: DeviceMap, points: Mapping[str, Point]) -> None:
+        name = joint.place[1]
+        other = "output" if joint.role == "input" else "input"
+        what, mend = f"{device.path} has no {joint.role} {name!r}", choose(name, points)
+        if name in {p.name for p in _points(device, other)}:
+            what = f"{joint.role} {joint.tag} is mapped to {'.'.join(joint.place)}, an {other}"
+            mend = f"choose an {joint.role} of {device.path}"
+        elif joint.by_own_name:
+            what = f"{joint.role} {joint.tag} is mapped nowhere: {what}"
+            mend = _add(joint.leaf.path, joint.place[0], nearest(name, points) or "point")
+        self.source.fault(joint.keys, what, mend)
 
 
-def joinable(kind: type[Record]) -> dict[str, Role]:
-    """Inputs and outputs of a type, by path."""
-    roles = (Role.INPUT, Role.OUTPUT)
-    return {path: field.role for path, field in leaves(kind) if field.role in roles}
+def joinable(kind: type[Record]) -> list[str]:
+    """Paths of the inputs and outputs of a type."""
+    return [path for path, field in leaves(kind) if field.role in (Role.INPUT, Role.OUTPUT)]
 
 
-def check_shared_registers(devices: Mapping[str, DeviceSpec], source: Source) -> None:
+def check_stations(devices: Iterable[DeviceSpec], source: Source) -> None:
     """Two entries for one station must not write the same register, heartbeats included."""
-    there = list(devices.values())
-    for place, device in enumerate(there):
-        for other in (d for d in there[:place] if _station(d) == _station(device)):
-            for a, b in itertools.product(_written(device), _written(other)):
-                if overlap(a, b):
-                    what = f"{device.name}.{a.name} and {other.name}.{b.name} are the same register"
-                    mend = "describe the station once, or give the second another address"
-                    source.fault(("devices", device.name, "address"), what, mend)
+    for first, second in itertools.combinations(devices, 2):
+        pairs = itertools.product(_written_points(first), _written_points(second))
+        both = [a.name for a, b in pairs if overlap(a, b)]
+        if _station(first) == _station(second) and both:
+            what = f"{first.name} and {second.name} are one station and both write {both[0]!r}"
+            mend = "describe it once, or give the second another address"
+            source.fault(("devices", second.name, "address"), what, mend)
 
 
 def _station(device: DeviceSpec) -> tuple[str, str, int]:
@@ -179,6 +176,17 @@ def _station(device: DeviceSpec) -> tuple[str, str, int]:
     return device.map.protocol, device.address.lower(), unit
 
 
-def _written(device: DeviceSpec) -> tuple[Point, ...]:
-    heartbeat = device.map.heartbeat
-    return (*device.map.outputs, *([heartbeat] if heartbeat else []))
+def _written_points(device: DeviceSpec) -> Iterator[Point]:
+    yield from device.map.outputs
+    if device.map.heartbeat:
+        yield device.map.heartbeat
+
+
+def _points(device: DeviceMap, role: str) -> tuple[Point, ...]:
+    return device.inputs if role == "input" else device.outputs
+
+
+def _add(tag: str, device: str, point: str) -> str:
+    """The line to add; a tag inside a record has a dot in its name and so needs quotes."""
+    key = f'"{tag}"' if "." in tag else tag
+    return f'add `{key} = "{device}.{point}"` to its io'

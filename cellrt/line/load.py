@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cellrt import MS
 from cellrt.cell import Cell
 from cellrt.line.device_map import LoadedMap, load_map
-from cellrt.line.join import Joiner, check_shared_registers
+from cellrt.line.join import Joiner, Joint, check_stations
 from cellrt.line.model import DeviceTable, LineTable
 from cellrt.line.neighbours import handovers, sim
 from cellrt.line.problem import LineError
@@ -28,7 +29,6 @@ ADDRESSES = {
     "modbus": (re.compile(HOST), '"host:port", such as "192.168.1.20:502"'),
     "opcua": (re.compile(rf"opc\.tcp://{HOST}(/\S*)?"), '"opc.tcp://192.168.1.30:4840"'),
 }
-SECOND_NS = 1_000_000_000
 PERIODS_NS = sorted(2**a * 5**b for a in range(10) for b in range(10))
 """What divides a second: a base period is one of these, so that seconds begin with a scan."""
 
@@ -101,20 +101,27 @@ def _period_ns(line: LineTable, kinds: Mapping[str, type[Cell] | None], source: 
     """The base period, which divides a second and every cell's own period."""
     period_ns = round(line.period_ms * 1e6)
     if period_ns not in PERIODS_NS:
-        below = max(p for p in PERIODS_NS if p < period_ns)
-        above = min(p for p in PERIODS_NS if p > period_ns)
+        handy = [p for p in PERIODS_NS if p % (MS if period_ns > MS else MS // 20) == 0]
+        below = max(p for p in handy if p < period_ns)
+        above = min(p for p in handy if p > period_ns)
         what = f"period_ms = {line.period_ms:g} does not divide a second into whole scans"
         mend = f"take {below / 1e6:g} or {above / 1e6:g}"
         source.fault(("line", "period_ms"), what, mend)
     for name, kind in kinds.items():
-        if kind is not None and (kind.period_ms < 0 or round(kind.period_ms * 1e6) % period_ns):
+        if kind is not None and not _is_multiple(kind.period_ms, period_ns):
             what = (
-                f"{kind.type_name()} is scanned every {kind.period_ms:g} ms, "
+                f"{kind.type_name()} is scanned every {kind.period_ms} ms, "
                 f"no multiple of the base period of {line.period_ms:g} ms"
             )
             mend = "change its `period_ms`, or that of [line] to one that divides it"
             source.fault(("cells", name, "type"), what, mend)
     return period_ns
+
+
+def _is_multiple(period_ms: object, base_ns: int) -> bool:
+    if not isinstance(period_ms, int | float) or not 0 <= period_ms < 1e9:
+        return False
+    return round(period_ms * 1e6) % base_ns == 0
 
 
 def _maps(
@@ -151,7 +158,7 @@ def _devices(
         _check_device(name, table, loaded, period_ns / 1e6, source)
         times = table.poll_ms, table.stale_ms, table.recover_ms
         devices[name] = DeviceSpec(name, loaded.map, table.address, *times, table.sim)
-    check_shared_registers(devices, source)
+    check_stations(devices.values(), source)
     return devices
 
 
@@ -184,17 +191,20 @@ def _cells(
 ) -> dict[str, CellSpec]:
     joiner = Joiner(source, maps, file.io)
     cells: dict[str, CellSpec] = {}
+    joints: list[Joint] = []
     for name, table in file.cells.items():
         kind = kinds[name]
         if table is None or kind is None:
             continue
         values = Values(name, kind, table, source)
-        io = joiner.join(name, kind, table)
+        own = joiner.joints(name, kind, table)
+        joints += own
+        io = {joint.leaf.path: joint.place for joint in own}
         cells[name] = CellSpec(name, kind, values.params(), io, values.safe())
         for finding in _findings(kind):
             what = f"{kind.type_name()}: {finding}"
             source.fault(("cells", name, "type"), what, "mend it in the class")
-    joiner.check_writers({name: cell.io for name, cell in cells.items()})
+    joiner.check_writers(joints)
     if all(kinds.values()):
         joiner.check_shared(cell.type for cell in cells.values())
     return cells

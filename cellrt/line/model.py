@@ -144,7 +144,7 @@ PATTERNS = {
 
 
 def shaped(model: type[M], data: object, at: Keys, source: Source) -> M | None:
-    """`data`, the table at `at`, as a model; None when it is out of shape, with the problems noted."""
+    """`data`, the table at `at`, as a model; else None, and its problems noted."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -182,4 +182,6 @@ def _note(model: type[Shape], error: ErrorDetails, at: Keys, source: Source) -> 
     wanted = wanted.format(**error.get("ctx", {})) or error["msg"]
     name = ".".join(map(str, (*at, *loc)))
     mend = f"write `{example}`" if loc else f"write it as a table, {table(at)}"
+    if error["type"] == "string_type" and isinstance(error["input"], dict):
+        mend = 'put a name with a dot in quotes: `"valve.open" = ...`'
     source.fault((*at, *loc), f"{name} is {shown(error['input'])} but must be {wanted}", mend)

@@ -17,7 +17,8 @@ class Problem:
     mend: str
 
     def __str__(self) -> str:
-        return " ".join(f"{self.path}:{self.line}: {self.what}; {self.mend}".split())
+        text = " ".join(f"{self.path}:{self.line}: {self.what}; {self.mend}".split())
+        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 class LineError(Exception):
@@ -30,6 +31,11 @@ class LineError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+def nearest(word: str, among: Iterable[str]) -> str | None:
+    """The name that `word` was probably meant to be."""
+    return next(iter(difflib.get_close_matches(word, sorted(set(among)), 1)), None)
+
+
 def choose(word: str, among: Iterable[str]) -> str:
     """A mend for a name that does not exist: the nearest one that does, or what there is.
 
@@ -39,9 +45,8 @@ def choose(word: str, among: Iterable[str]) -> str:
     'choose among a, b'
     """
     names = sorted(set(among))
-    near = difflib.get_close_matches(word, names, 1)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    if near := nearest(word, names):
+        return f"did you mean {near!r}?"
     if len(names) > 12:
         names = [*names[:12], "..."]
     return f"choose among {', '.join(names)}" if names else "there is none to choose"

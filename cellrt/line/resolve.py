@@ -1,8 +1,8 @@
 """Names in a line file, found: classes by `module:Class`, device maps by file name.
 
 Classes come from the line file's folder and from installed packages, maps from the line file's
-folder and from beside the modules of the line's cells. There is no registry, and no other way in for
-the shipped cells.
+folder and from beside the modules of the line's cells. There is no registry; the shipped cells have
+no other way in.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def resolve_cell(name: str) -> type[Cell]:
 def find_map(name: str, line_file: Path, cells: Iterable[type[Cell]]) -> Path:
     """The device map called `name`. Raises ResolveError when there is none, or more than one."""
     beside = line_file.parent / name
-    if beside.is_file():
+    if _is_file(beside):
         return beside
     modules = [getattr(sys.modules[c.__module__], "__file__", None) for c in cells]
     folders = list(dict.fromkeys(Path(file).parent for file in modules if file))
-    found = [folder / name for folder in folders if (folder / name).is_file()]
+    found = [folder / name for folder in folders if _is_file(folder / name)]
     if len(found) > 1:
         where = " and ".join(map(str, found))
         raise ResolveError(
@@ -75,6 +75,13 @@ def find_map(name: str, line_file: Path, cells: Iterable[type[Cell]]) -> Path:
         where = "the line file" if not folders else "the line file or its cells' modules"
         raise ResolveError(f"no device map {name!r} beside {where}", choose(name, there))
     return found[0]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system
+        return False
 
 
 def _module(name: str) -> ModuleType:

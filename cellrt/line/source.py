@@ -74,8 +74,11 @@ def parse(text: str, path: str) -> Source:
         _number(tomlkit.parse(text), (), 1, lines)
     except RecursionError:
         raise LineError([Problem(path, 1, "is nested too deep", "flatten its arrays")]) from None
-    except (ValueError, TOMLKitError) as error:
+    except (tomllib.TOMLDecodeError, TOMLKitError) as error:
         raise LineError([_syntax(error, text, path)]) from None
+    except ValueError:
+        what = "has a number of thousands of digits"
+        raise LineError([Problem(path, 1, what, "write one that fits 64 bits")]) from None
     return Source(path, text, data, lines)
 
 
@@ -87,14 +90,18 @@ def _syntax(error: Exception, text: str, path: str) -> Problem:
     line = int(place[1]) if place and place[1] else len(written)
     what = message[: place.start()] if place else message
     shown = written[min(line, len(written)) - 1].strip()[:60]
-    mend = "give each key once" if TWICE.search(message) else "mend the TOML there"
-    return Problem(path, line, f"{what[:1].lower()}{what[1:]} in `{shown}`", mend)
+    if TWICE.search(message):
+        return Problem(path, line, f"`{shown}` gives a key a second time", "keep one of the two")
+    where = "in" if place and place[1] else "at the end of the file, after"
+    what = f"{what[:1].lower()}{what[1:]} {where} `{shown}`"
+    return Problem(path, line, what, "mend the TOML there")
 
 
 def _number(container: Container, path: Keys, line: int, lines: dict[Keys, int]) -> int:
     """Enter the line of each key of a container that begins on `line`; returns where it ends.
 
     tomlkit keeps every character but no positions, so they are counted as the text is put together.
+    (Behind an array of tables, which neither file has, it may join tables: lines are then only near.)
     """
     for key, item in container.body:
         if key is None or isinstance(item, Whitespace):

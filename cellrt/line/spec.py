@@ -1,4 +1,4 @@
-"""A line as the rest of cellrt knows it: checked, complete, and no matter what files it came from."""
+"""A line as the rest of cellrt knows it: checked, complete, and free of any file."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class DeviceSpec:
 class CellSpec:
     """A cell of the line. `io` and `safe` are complete: every input and output, every cause.
 
-    `params` holds the parameters that the line file sets, `io` maps a tag's path to (device, point),
-    `safe` an output's path to its reactions.
+    `params` holds the parameters that the line file sets, `io` maps a tag's path to (device, point)
+    and `safe` an output's path to its reactions.
     """
 
     name: str
@@ -46,7 +46,7 @@ class CellSpec:
 
 @dataclass(frozen=True)
 class HandoverSpec:
-    """Two neighbours: "infeed>printer", and the paths of both ports, "infeed.outfeed", "printer.infeed"."""
+    """Neighbours, "infeed>printer", and their ports' paths, "infeed.outfeed", "printer.infeed"."""
 
     name: str
     upstream: str
@@ -55,7 +55,7 @@ class HandoverSpec:
 
 @dataclass(frozen=True)
 class SimSpec:
-    """How the simulated plant is put together: belts between devices' ends, the device with the power."""
+    """How the simulated plant is put together: belts from end to end, and the power."""
 
     belts: tuple[tuple[str, str], ...] = ()
     power: str | None = None

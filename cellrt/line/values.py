@@ -10,17 +10,18 @@ safe.run = { stop = { hold_s = 2.0, value = false } }    # by cause; the class's
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cellrt.interlock import CAUSES, Reaction, Reactions, always, hold, run_out, to
-from cellrt.line.model import CellTable, ReactionTable, shaped, shown
+from cellrt.line.model import INT64_MAX, CellTable, ReactionTable, shaped, shown
 from cellrt.line.problem import choose
 from cellrt.line.source import Keys, Source
 from cellrt.tags import Field, Record, Role, Scalar, leaves
 
 NOUNS = {bool: "true or false", int: "a whole number", float: "a number"}
+FLOAT_MAX = sys.float_info.max
 CAUSE_NAMES = {c.name.lower(): c for c in CAUSES}
 
 
@@ -68,20 +69,20 @@ class Values:
 
     def _declared(self, tag: str, field: Field) -> Reactions:
         """The class's own reactions, all of them of the output's type."""
-        safe = field.safe
-        if safe is None:
-            what = f"output {self.name}.{tag} has no safe reaction"
+        safe = field.safe or {}
+        missing = [c.name.lower() for c in CAUSES if c not in safe]
+        if missing:
+            to_what = "" if len(missing) == len(CAUSES) else f" to {', '.join(missing)}"
+            what = f"output {self.name}.{tag} has no safe reaction{to_what}"
             zero = "false" if field.kind is bool else "0"
-            mend = f"declare `Output(safe=...)` or add `safe.{tag} = {zero}` to [cells.{self.name}]"
+            key = f'"{tag}"' if "." in tag else tag
+            mend = f"declare `Output(safe=...)` or add `safe.{key} = {zero}` to [cells.{self.name}]"
             self._fault((), what, mend)
-            return {}
         for cause, reaction in safe.items():
-            wrong = why_not(getattr(reaction, "value", None), field)
-            if not isinstance(reaction, Reaction) or wrong:
-                what = f"{self.kind.type_name()}.{tag}: safe reaction to {cause.name}"
-                self._fault(
-                    ("type",), f"{what} must be {wrong or 'a reaction'}", "mend it in the class"
-                )
+            if not isinstance(reaction, Reaction) or not fits(reaction.value, field):
+                value = shown(getattr(reaction, "value", reaction))
+                what = f"{self.kind.type_name()}.{tag} cannot react to {cause.name} with {value}"
+                self._fault(("type",), what, f"give it `to(...)` {takes(field)}, in the class")
         return safe
 
     def _reactions(self, tag: str, field: Field, data: object) -> Reactions:
@@ -90,12 +91,15 @@ class Values:
             reaction = self._reaction(at, data, field)
             return always(reaction) if reaction else {}
         reactions = dict(field.safe or {})
+        unknown = [name for name in data if name not in CAUSE_NAMES]
+        for name in unknown:
+            self._fault((*at, name), f"unknown cause {name!r}", choose(name, CAUSE_NAMES))
+        if unknown:
+            return {}
         for name, each in data.items():
-            if name not in CAUSE_NAMES:
-                self._fault((*at, name), f"unknown cause {name!r}", choose(name, CAUSE_NAMES))
-            elif reaction := self._reaction((*at, name), each, field):
+            if reaction := self._reaction((*at, name), each, field):
                 reactions[CAUSE_NAMES[name]] = reaction
-        given = {CAUSE_NAMES.get(name) for name in data}
+        given = {CAUSE_NAMES[name] for name in data}
         missing = [c.name.lower() for c in CAUSES if c not in reactions and c not in given]
         if missing:
             what = f"output {self.name}.{tag} has no safe reaction to {', '.join(missing)}"
@@ -112,7 +116,9 @@ class Values:
             return None
         value = self._value((*at, "value"), table.value, field)
         if table.hold_s is not None and table.run_out_s is not None:
-            self._fault(at, "both holds and runs out", "keep `hold_s` or `run_out_s`")
+            self._fault(
+                at, f"{self.name}.{at[1]} both holds and runs out", "keep `hold_s` or `run_out_s`"
+            )
         if value is None:
             return None
         if table.hold_s is not None:
@@ -121,10 +127,9 @@ class Values:
 
     def _value(self, at: Keys, data: object, field: Field) -> Scalar | None:
         """A value of the tag's type, or None with the problem noted."""
-        wrong = why_not(data, field)
-        if wrong:
-            what = f"{self.name}.{at[1]} is {shown(data)} but must be {wrong}"
-            self._fault(at, what, f"{at[1]!r} takes {NOUNS[field.kind]}{_range(field)}")
+        if not fits(data, field):
+            what = f"{self.name}.{at[1]} cannot be {shown(data)}"
+            self._fault(at, what, f"give {takes(field)}")
             return None
         value: Scalar = field.kind(data)
         return value
@@ -133,27 +138,26 @@ class Values:
         self.source.fault(("cells", self.name, *keys), what, mend)
 
 
-def why_not(data: object, field: Field) -> str:
-    """What a value for this tag must be, when `data` is not that; "" when it is."""
-    if field.kind is bool:
-        return "" if isinstance(data, bool) else "true or false"
-    if isinstance(data, bool) or not isinstance(data, int | float):
-        return "a number" if field.kind is float else "a whole number"
-    if field.kind is int and (not isinstance(data, int) or not -(2**63) <= data < 2**63):
-        return "a whole number of 64 bits"
-    if field.kind is float and (abs(data) > 1e308 or not math.isfinite(data)):
-        return "a finite number"
-    if field.low is not None and data < field.low:
-        return f"{field.low:g} or more"
-    if field.high is not None and data > field.high:
-        return f"{field.high:g} or less"
-    return ""
+def fits(data: object, field: Field) -> bool:
+    """A value of the tag's type, within its range and what 64 bits hold."""
+    if isinstance(data, bool) or field.kind is bool:
+        return isinstance(data, bool) and field.kind is bool
+    if not isinstance(data, int | float) or (field.kind is int and not isinstance(data, int)):
+        return False
+    low = -INT64_MAX if field.kind is int else -FLOAT_MAX
+    high = -low
+    low = low if field.low is None else max(low, field.low)
+    high = high if field.high is None else min(high, field.high)
+    return low <= data <= high
 
 
-def _range(field: Field) -> str:
-    unit = f" {field.unit}" if field.unit else ""
-    if field.low is None and field.high is None:
-        return f" of{unit}" if unit else ""
+def takes(field: Field) -> str:
+    """What values a tag takes, in words: "a number 10..400 N"."""
+    return " ".join(word for word in (NOUNS[field.kind], bounds(field), field.unit) if word)
+
+
+def bounds(field: Field) -> str:
+    """A tag's range, "10..400"; "" when it has none."""
     low = "" if field.low is None else f"{field.low:g}"
     high = "" if field.high is None else f"{field.high:g}"
-    return f", {low}..{high}{unit}"
+    return f"{low}..{high}" if low or high else ""
