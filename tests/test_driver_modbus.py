@@ -1,21 +1,17 @@
-"""The Modbus driver against pymodbus's own server: values, order, coalescing, what is written when."""
+"""The Modbus driver against pymodbus's own server: values, order, coalescing, refresh."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
-from pymodbus.pdu import ModbusPDU
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
+from driver_peers import ModbusServer, Request, raw
 
 from cellrt.drivers.base import DeviceError
 from cellrt.drivers.modbus import ModbusDriver, host_and_port
 from cellrt.drivers.open import open_driver
-from cellrt.wire import DeviceMap, Ints, Point, Wire
+from cellrt.wire import DeviceMap, Point, Wire
 
 TIMEOUT_S = 1.0
 VALUES: dict[Wire, list[int | float]] = {
@@ -28,68 +24,23 @@ VALUES: dict[Wire, list[int | float]] = {
     Wire.F32: [1.5, -(2.0**-126)],
     Wire.F64: [math.pi, -1e300],
 }
-HEARTBEAT, COUNTER = Point("heartbeat", "holding:0", Wire.U16), Point("counter", "input:0", Wire.U16)
-WORDS, COILS = 100, 40  # cells that the server has from 0
-
-
-class Request(NamedTuple):
-    function: int
-    address: int
-    count: int
-
-
-class Server:
-    """A device with 100 input and holding registers, 40 coils and discrete inputs; unit 7."""
-
-    def __init__(self, port: int = 0) -> None:
-        self.requests: list[Request] = []
-        device = SimDevice(
-            id=7,
-            simdata=(
-                [SimData(0, count=COILS, values=False, datatype=DataType.BITS)],
-                [SimData(0, count=COILS, values=False, datatype=DataType.BITS)],
-                [SimData(0, count=WORDS, values=0, datatype=DataType.REGISTERS)],
-                [
-                    SimData(0, count=10, values=0, datatype=DataType.REGISTERS),
-                    SimData(14, count=WORDS, values=0, datatype=DataType.REGISTERS),
-                ],
-            ),
-        )
-        self._server = ModbusTcpServer(device, address=("127.0.0.1", port), trace_pdu=self._note)
-
-    async def start(self) -> None:
-        await self._server.serve_forever(background=True)
-
-    async def stop(self) -> None:
-        await self._server.shutdown()
-
-    @property
-    def address(self) -> str:
-        transport: Any = self._server.transport
-        return f"127.0.0.1:{transport.sockets[0].getsockname()[1]}"
-
-    async def get(self, function: int, address: int, count: int = 1) -> list[Any]:
-        values = await self._server.async_getValues(7, function, address, count)
-        return list(values)
-
-    async def set(self, function: int, address: int, values: list[Any]) -> None:
-        await self._server.async_setValues(7, function, address, values)
-
-    def _note(self, sending: bool, pdu: ModbusPDU) -> ModbusPDU:
-        if not sending:
-            self.requests.append(Request(pdu.function_code, pdu.address, pdu.count))
-        return pdu
+HEARTBEAT, COUNTER = (
+    Point("heartbeat", "holding:0", Wire.U16),
+    Point("counter", "input:0", Wire.U16),
+)
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    server = Server()
+async def server() -> AsyncIterator[ModbusServer]:
+    server = ModbusServer()
     await server.start()
     yield server
     await server.stop()
 
 
-def driver_of(server: Server, device_map: DeviceMap, refresh_s: float = math.inf) -> ModbusDriver:
+def driver_of(
+    server: ModbusServer, device_map: DeviceMap, refresh_s: float = math.inf
+) -> ModbusDriver:
     return ModbusDriver("printer", server.address, device_map, TIMEOUT_S, refresh_s)
 
 
@@ -105,19 +56,8 @@ def a_map(inputs: dict[str, Wire], outputs: dict[str, Wire]) -> DeviceMap:
     )
 
 
-def raw(*values: int | float) -> Ints:
-    """Raw values: ints as they are, floats as their bits."""
-    array = np.zeros(len(values), np.int64)
-    for n, value in enumerate(values):
-        if isinstance(value, float):
-            array.view(np.float64)[n] = value
-        else:
-            array[n] = value
-    return array
-
-
 @pytest.mark.parametrize("wire", list(Wire))
-async def test_values_of_every_width_written_come_back(server: Server, wire: Wire) -> None:
+async def test_values_of_every_width_written_come_back(server: ModbusServer, wire: Wire) -> None:
     """Registers can be read back, so what is written is what is read, every bit of it."""
     cells = max(wire.bits // 16, 1)
     addresses = {f"holding:{10 + n * cells}": wire for n in range(2)}
@@ -129,7 +69,7 @@ async def test_values_of_every_width_written_come_back(server: Server, wire: Wir
     assert inputs.tolist() == raw(0, *VALUES[wire]).tolist()
 
 
-async def test_wide_values_travel_high_word_first(server: Server) -> None:
+async def test_wide_values_travel_high_word_first(server: ModbusServer) -> None:
     driver = driver_of(
         server, a_map({}, {"holding:10": Wire.I32, "holding:12": Wire.F32, "holding:14": Wire.F64})
     )
@@ -140,7 +80,9 @@ async def test_wide_values_travel_high_word_first(server: Server) -> None:
     assert words == [0xFFFF, 0xFFFE, 0x3FC0, 0, 0x3FF0, 0, 0, 0]
 
 
-async def test_numbers_too_wide_for_the_wire_are_limited_and_counters_wrap(server: Server) -> None:
+async def test_number_too_wide_is_limited_and_a_counter_wraps(
+    server: ModbusServer,
+) -> None:
     driver = driver_of(server, a_map({}, {"holding:10": Wire.F32, "holding:12": Wire.I16}))
     await driver.connect()
     await driver.exchange(raw(0x2_0003, 1e300, 0x1_8000), raw(0))
@@ -149,9 +91,14 @@ async def test_numbers_too_wide_for_the_wire_are_limited_and_counters_wrap(serve
     assert await server.get(3, 10, 3) == [0x7F7F, 0xFFFF, 0x8000]
 
 
-async def test_bits_and_counter_of_the_device_arrive_at_their_rows(server: Server) -> None:
+async def test_bits_and_counter_of_the_device_arrive_at_their_rows(server: ModbusServer) -> None:
     device_map = a_map(
-        {"discrete:3": Wire.BOOL, "input:9": Wire.I16, "discrete:0": Wire.BOOL, "coil:8": Wire.BOOL},
+        {
+            "discrete:3": Wire.BOOL,
+            "input:9": Wire.I16,
+            "discrete:0": Wire.BOOL,
+            "coil:8": Wire.BOOL,
+        },
         {"coil:8": Wire.BOOL, "coil:9": Wire.BOOL},
     )
     await server.set(5, 8, [True])
@@ -167,7 +114,7 @@ async def test_bits_and_counter_of_the_device_arrive_at_their_rows(server: Serve
     assert await server.get(1, 8, 2) == [False, True]
 
 
-async def test_exchange_writes_outputs_then_heartbeat_then_reads(server: Server) -> None:
+async def test_exchange_writes_outputs_then_heartbeat_then_reads(server: ModbusServer) -> None:
     driver = driver_of(
         server,
         a_map(
@@ -190,7 +137,9 @@ async def test_exchange_writes_outputs_then_heartbeat_then_reads(server: Server)
     assert await server.get(3, 0) == [5]  # a counter wraps
 
 
-async def test_unchanged_outputs_are_written_once_the_heartbeat_always(server: Server) -> None:
+async def test_unchanged_output_is_written_once_the_heartbeat_always(
+    server: ModbusServer,
+) -> None:
     driver = driver_of(server, a_map({}, {"coil:0": Wire.BOOL, "holding:1": Wire.U16}))
     await driver.connect()
     await driver.exchange(raw(1, 1, 5), raw(0))
@@ -205,7 +154,9 @@ async def test_unchanged_outputs_are_written_once_the_heartbeat_always(server: S
     ]
 
 
-async def test_unchanged_outputs_are_written_again_when_the_refresh_is_due(server: Server) -> None:
+async def test_refresh_due_writes_unchanged_outputs_again(
+    server: ModbusServer,
+) -> None:
     driver = driver_of(server, a_map({}, {"coil:0": Wire.BOOL}), refresh_s=0.0)
     await driver.connect()
     await driver.exchange(raw(1, 1), raw(0))
@@ -215,7 +166,7 @@ async def test_unchanged_outputs_are_written_again_when_the_refresh_is_due(serve
     assert Request(15, 0, 1) in server.requests
 
 
-async def test_connected_again_all_outputs_are_written(server: Server) -> None:
+async def test_connected_again_all_outputs_are_written(server: ModbusServer) -> None:
     driver = driver_of(server, a_map({}, {"coil:0": Wire.BOOL, "holding:1": Wire.U16}))
     await driver.connect()
     await driver.exchange(raw(1, 0, 0), raw(0))
@@ -226,14 +177,14 @@ async def test_connected_again_all_outputs_are_written(server: Server) -> None:
     assert {r.function for r in server.requests} == {15, 16, 4}
 
 
-async def test_connect_writes_nothing(server: Server) -> None:
+async def test_connect_writes_nothing(server: ModbusServer) -> None:
     driver = driver_of(server, a_map({"coil:1": Wire.BOOL}, {"coil:0": Wire.BOOL}))
     await driver.connect()
     await driver.close()
     assert {r.function for r in server.requests} == {1, 4}
 
 
-async def test_unused_cells_that_the_device_refuses_are_left_out(server: Server) -> None:
+async def test_unused_cells_that_the_device_refuses_are_left_out(server: ModbusServer) -> None:
     """The server has no input registers 10 to 13, between two that the map has."""
     driver = driver_of(server, a_map({"input:9": Wire.U16, "input:14": Wire.U16}, {}))
     await driver.connect()
@@ -244,13 +195,13 @@ async def test_unused_cells_that_the_device_refuses_are_left_out(server: Server)
     assert reads == [Request(4, 0, 1), Request(4, 9, 1), Request(4, 14, 1)]
 
 
-async def test_missing_input_fails_the_connect_and_is_named(server: Server) -> None:
+async def test_missing_input_fails_the_connect_and_is_named(server: ModbusServer) -> None:
     driver = driver_of(server, a_map({"input:12": Wire.U16}, {}))
     with pytest.raises(DeviceError, match=r"printer: input:12 .*exception 2 \(illegal address\)"):
         await driver.connect()
 
 
-async def test_missing_output_fails_the_exchange_before_the_heartbeat(server: Server) -> None:
+async def test_missing_output_fails_the_exchange_before_the_heartbeat(server: ModbusServer) -> None:
     driver = driver_of(server, a_map({}, {"coil:4000": Wire.BOOL}))
     await driver.connect()
     server.requests.clear()
@@ -260,7 +211,7 @@ async def test_missing_output_fails_the_exchange_before_the_heartbeat(server: Se
 
 
 async def test_server_gone_fails_the_exchange_and_back_serves_again() -> None:
-    server = Server()
+    server = ModbusServer()
     await server.start()
     driver = driver_of(server, a_map({"holding:1": Wire.U16}, {"holding:1": Wire.U16}))
     _, port = host_and_port(server.address)
@@ -274,7 +225,7 @@ async def test_server_gone_fails_the_exchange_and_back_serves_again() -> None:
     with pytest.raises(DeviceError, match="printer: not connected"):
         await driver.exchange(raw(1, 9), inputs)
     assert inputs.tolist() == [7, 7]
-    server = Server(port)
+    server = ModbusServer(port)
     await server.start()
     await driver.connect()
     await driver.exchange(raw(1, 9), inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
@@ -82,6 +83,7 @@ class ModbusDriver:
                 trace_packet=self._watch_packet,
                 trace_connect=self._watch_connection,
             )
+            self._client.ctx.max_buffer_size = sys.maxsize  # else it throws away what is too long
             if not await self._client.connect():
                 raise DeviceError(f"no connection to {self._host}:{self._port}")
             self._readable = [b for block in self._inputs for b in await self._settle(block)]
