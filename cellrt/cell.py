@@ -1,6 +1,6 @@
 """The cell: one machine of the line, as a PackML unit with interlocks, a sequence and handovers.
 
-A cell's class declares tags, interlocks and a sequence, and gives the work of its states as methods:
+A cell's class declares tags, interlocks and a sequence, and gives its states' work as methods:
 
 * `execute()` in every scan of Execute, before the sequence;
 * a method named after a step, in every scan of that step;
@@ -9,8 +9,8 @@ A cell's class declares tags, interlocks and a sequence, and gives the work of i
   Holding and Suspending first end the transports under way;
 * `always()` in every scan, whatever the state, before everything else.
 
-A scan of a cell is a function of its record alone. `self.now_ns` and `self.dt_s` are the scan's stamp;
-there is no other clock.
+A scan of a cell is a function of its record alone. `self.now_ns` and `self.dt_s` are the scan's
+stamp; there is no other clock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cellrt.statemachine import STAY
 from cellrt.tags import Record, Var
 
 SUSPEND_AFTER_NS = 30_000_000_000
-"""Starved or blocked for so long is Suspended; a state that flaps with every board tells nothing."""
+"""Starved or blocked for so long is Suspended; a state that flaps with boards says nothing."""
 
 FINISH_LIMIT_NS = 60_000_000_000
 """A Stop, Hold, Suspend or Complete that cannot end the work under way goes on without its end."""
@@ -42,7 +42,9 @@ SUSPEND_BIT, UNSUSPEND_BIT = 1 << Trigger.SUSPEND, 1 << Trigger.UNSUSPEND
 STOP_CAUSE, PROCESS_CAUSE = int(Cause.STOP), int(Cause.PROCESS)
 
 RUNNING_BITS = sum(1 << s for s in RUNNING)
-WAITS_BITS = sum(1 << s for s in (State.EXECUTE, State.SUSPENDING, State.SUSPENDED, State.UNSUSPENDING))
+WAITS_BITS = sum(
+    1 << s for s in (State.EXECUTE, State.SUSPENDING, State.SUSPENDED, State.UNSUSPENDING)
+)
 """States in which a cell goes on telling its neighbours what it wants."""
 PARTAKES_BITS = WAITS_BITS | sum(1 << s for s in (State.STOPPING, State.HOLDING, State.COMPLETING))
 """States in which a cell takes part in transports; in the last three only in those under way."""
@@ -53,11 +55,12 @@ RELEASE_BITS = sum(
         State.CLEARING,
         State.RESETTING,
         State.STARTING,
+        State.HELD,
         State.UNHOLDING,
         State.UNSUSPENDING,
     )
 )
-"""States on the way back to work; they forget an interlock whose condition is back."""
+"""States on the way back to work, and Held; they forget an interlock whose condition is back."""
 
 
 class Cell(Record):
@@ -78,7 +81,7 @@ class Cell(Record):
         declare(cls)
 
     def scan(self) -> None:
-        """One scan of the cell: interlocks, the work of its state, then what PackML makes of both."""
+        """One scan: interlocks, the work of the state, then what PackML makes of both."""
         unit = self.unit
         self.hear_ports()
         self.always()
@@ -93,7 +96,7 @@ class Cell(Record):
         name_cause(self)
 
     def stopping(self) -> bool:
-        """End the work in the machine: transports under way and whatever `work_complete` waits for."""
+        """End the work in the machine: transports under way, and what `work_complete` awaits."""
         return finish(self, True)
 
     def completing(self) -> bool:
@@ -247,7 +250,7 @@ def follow_packml(cell: Cell) -> None:
 
 @compiled
 def name_cause(cell: Cell) -> None:
-    """By which cause the outputs are gated: the worst of what tripped, else that the unit is at rest."""
+    """By which cause the outputs are gated: the worst of what tripped, else the unit's rest."""
     unit = cell.unit
     cause, tripped = 0, unit.tripped
     while tripped:

@@ -1,8 +1,8 @@
 """From a cell's declarations to the methods that its scan calls.
 
-Everything that differs between cell types (which condition is which bit, which method belongs to which
-step) is written out here as plain Python, once, when the class is made. The generated text can be read
-with `inspect`, stepped through in a debugger, and is what the compiler compiles.
+Everything that differs between cell types (which condition is which bit, which method belongs to
+which step) is written out here as plain Python, once, when the class is made. The generated text
+can be read with `inspect`, stepped through in a debugger, and is what the compiler compiles.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ def all_interlocks(cell: type[Cell]) -> tuple[Any, ...]:
 def declare(cell: type[Cell]) -> None:
     """Check a cell's declarations and give the class its generated methods.
 
-    Raises DeclarationError where a name in an interlock or a step is neither a bool tag nor a method,
-    where an output has no safe reaction for some cause, or where there are too many rules.
+    Raises DeclarationError where a name in an interlock or a step is neither a bool tag nor a
+    method, where an output has no safe reaction for some cause, or where there are too many rules.
     """
     _check(cell)
     source = "\n".join(
         (
-            _mask("lost_conditions", [f"not {_term(cell, i.condition)}" for i in all_interlocks(cell)]),
+            _mask(
+                "lost_conditions", [f"not {_term(cell, i.condition)}" for i in all_interlocks(cell)]
+            ),
             _mask("guards", [_term(cell, c) for c in cell.sequence.conditions]),
             _dispatch("step_action", "self.unit.step", _step_actions(cell), "return"),
             _dispatch("state_work", "self.unit.state", _state_actions(cell), "return True"),
@@ -89,14 +91,18 @@ def _step_actions(cell: type[Cell]) -> dict[int, str]:
 
 
 def _state_actions(cell: type[Cell]) -> dict[int, str]:
-    return {int(s): f"return self.{s.name.lower()}()" for s in ACTING if hasattr(cell, s.name.lower())}
+    return {
+        int(s): f"return self.{s.name.lower()}()" for s in ACTING if hasattr(cell, s.name.lower())
+    }
 
 
 def _ports(cell: type[Cell]) -> str:
     """What a cell's handover ports say of it, whatever the ports are called."""
     infeeds = [f"self.{f.name}" for f in cell.fields.values() if f.kind is Infeed]
     outfeeds = [f"self.{f.name}" for f in cell.fields.values() if f.kind is Outfeed]
-    starved = [f"({p}.says.machine_ready and {p}.state == {int(Link.MACHINE_READY)})" for p in infeeds]
+    starved = [
+        f"({p}.says.machine_ready and {p}.state == {int(Link.MACHINE_READY)})" for p in infeeds
+    ]
     blocked = [
         f"({p}.says.board_available and {p}.state == {int(Link.BOARD_AVAILABLE)})" for p in outfeeds
     ]
@@ -158,7 +164,9 @@ def _tables(cell: type[Cell]) -> dict[str, Any]:
     allow, next_, within_ns = cell.sequence.tables()
     interlocks = all_interlocks(cell)
     timed = [s for s in cell.sequence.steps if s.within_s]
-    triggers = [1 << trigger_of(i.command) for i in interlocks] + [1 << trigger_of(s.late) for s in timed]
+    triggers = [1 << trigger_of(i.command) for i in interlocks] + [
+        1 << trigger_of(s.late) for s in timed
+    ]
     causes = [int(i.cause) for i in interlocks] + [int(Cause.PROCESS)] * len(timed)
     late = [len(interlocks) + timed.index(s) if s.within_s else -1 for s in cell.sequence.steps]
     return {
@@ -189,7 +197,9 @@ def _check(cell: type[Cell]) -> None:
         raise DeclarationError(f"{where}: more than 62 interlocks and timed steps; split the cell")
     for name in cell.sequence.names:
         if name in cell.fields or name.upper() in State.__members__:
-            raise DeclarationError(f"{where}: step {name!r} has the name of a tag or a PackML state")
+            raise DeclarationError(
+                f"{where}: step {name!r} has the name of a tag or a PackML state"
+            )
     for declared in cell.fields.values():
         if declared.role is Role.OUTPUT and declared.safe is not None:
             missing = [c.name for c in Cause if c is not Cause.NONE and c not in declared.safe]

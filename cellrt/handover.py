@@ -3,14 +3,14 @@
 Two cells touch only here. Each says what it has to say in its own port; a `Handover`, one for each
 pair of neighbours, hears both and alone keeps the state, so the two can never disagree on it.
 
-A board belongs to the upstream cell until the downstream one says that it holds it, and from then on to
-the downstream one, whatever state either is in. While a transport is under way:
+A board belongs to the upstream cell until the downstream one says that it holds it, and from then
+on to the downstream one, whatever state either is in. While a transport is under way:
 
 * Either belt runs only while the other takes part: a board across the gap is held by both.
 * The downstream machine takes a board over only after it has seen it come.
-* A machine that leaves production ends a transport that has not begun: the board never reached the
-  downstream entry and still stands at the upstream exit. Any other transport stays open, and goes on
-  when both run again; port, board and state are retained.
+* A machine that leaves production ends a transport that has not begun: the board never reached
+  the downstream entry and still stands at the upstream exit. Any other transport stays open, and
+  goes on when both run again; port, board and state are retained.
 * A board that neither sensor sees comes late. The cells' step limits name it.
 """
 
@@ -167,7 +167,7 @@ class Outfeed(Record):
     hears: Demand
 
     def give(self, board: Board, ready: bool, gone: bool) -> bool:
-        """Offer `board` while `ready`; `gone` when this cell's exit is clear. True while it must move."""
+        """Offer `board` while `ready`; `gone`: this cell's exit is clear. True while it must move."""
         self.settle(board)
         says, moving = self.says, self.moving()
         if not moving:
@@ -207,9 +207,8 @@ class Outfeed(Record):
     def leave(self) -> None:
         """Take no part: offer nothing, and end a transport that has not begun."""
         self.withdraw()
-        if self.hears.transfer != Transfer.NOT_STARTED:
-            self.says.transfer = max(self.says.transfer, int(Transfer.INCOMPLETE))
-        elif self.moving() and self.says.transfer == Transfer.NOT_STARTED:
+        begun = self.says.transfer != Transfer.NOT_STARTED
+        if self.moving() and not begun and self.hears.transfer == Transfer.NOT_STARTED:
             self.says.transport_finished = True
 
 
@@ -221,8 +220,9 @@ class Infeed(Record):
     hears: Offer
 
     def take(self, board: Board, ready: bool, arrived: bool, at_entry: bool = False) -> bool:
-        """Ask for a board while `ready`; what was seen `at_entry`, or to leave the upstream machine, and
-        has `arrived` becomes `board`. True while it must move.
+        """Ask for a board while `ready`. True while it must move.
+
+        What was seen `at_entry`, or to leave the upstream machine, and `arrived` becomes `board`.
         """
         says, moving = self.says, self.moving()
         says.machine_ready = ready and not moving
@@ -248,12 +248,9 @@ class Infeed(Record):
 
     def never_came(self) -> bool:
         """The upstream machine ended the transport before its board left it."""
-        given_up = self.hears.transfer == Transfer.NOT_STARTED
-        return (
-            self.state == Link.TRANSPORT_FINISHED
-            and given_up
-            and self.says.transfer == Transfer.NOT_STARTED
-        )
+        given_up = self.state == Link.TRANSPORT_FINISHED
+        begun = self.says.transfer != Transfer.NOT_STARTED
+        return given_up and not begun and self.hears.transfer == Transfer.NOT_STARTED
 
     def moving(self) -> bool:
         """A transport is under way here."""
@@ -261,7 +258,6 @@ class Infeed(Record):
 
     def hear(self) -> None:
         """First in every scan, in whatever state."""
-        self.says.stop_transport = self.says.stop_transport and self.moving()
         self.says.pulls = False
 
     def decline(self) -> None:
@@ -272,15 +268,15 @@ class Infeed(Record):
     def leave(self) -> None:
         """Take no part: ask for nothing, and end a transport that has not begun."""
         self.decline()
-        if self.hears.transfer == Transfer.COMPLETE:
-            self.says.transfer = max(self.says.transfer, int(Transfer.INCOMPLETE))
-        elif self.moving() and self.says.transfer == Transfer.NOT_STARTED:
+        begun = self.says.transfer != Transfer.NOT_STARTED
+        if self.moving() and not begun and self.hears.transfer != Transfer.COMPLETE:
             self.says.stop_transport = True
 
 
 class Handover(Record):
-    """One pair of neighbours. The scan copies both ports' `says` in before, and `up`, `down` and `state`
-    out after: what one machine says the other hears.
+    """One pair of neighbours: what one says the other hears.
+
+    Before its scan both ports' `says` are copied in, after it `state`, `up` and `down` out.
     """
 
     state: int = Var(int(Link.NOT_AVAILABLE_NOT_READY), retain=True, doc="handover.Link")
@@ -291,8 +287,9 @@ class Handover(Record):
     down: Demand
 
     def scan(self) -> None:
-        """Hear both machines, then move by Hermes' table. An offer withdrawn in the scan that would have
-        started its transport stays withdrawn.
+        """Hear both machines, then move by Hermes' table.
+
+        An offer withdrawn in the scan that would have started its transport stays withdrawn.
         """
         up, down = self.up, self.down
         signals = (

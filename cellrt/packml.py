@@ -59,7 +59,7 @@ class Mode(IntEnum):
 
 
 class Trigger(IntEnum):
-    """What moves a unit, most urgent first: Abort, Stop, then the rest; SC (state complete) last."""
+    """What moves a unit, most urgent first: Abort, Stop, the rest; SC (state complete) last."""
 
     ABORT = 0
     STOP = 1
@@ -158,7 +158,7 @@ class Unit(Record):
     first_out: int = Var(doc="1 + the interlock that tripped first; 0 none (PackML StopReason)")
     cause: int = Var(doc="interlock.Cause that gates the outputs; 0 none")
     cause_since_ns: int = Var(unit="ns")
-    waiting_since_ns: int = Var(unit="ns", doc="last scan in which it was neither starved nor blocked")
+    waiting_since_ns: int = Var(unit="ns", doc="when it was last neither starved nor blocked")
     boards_in: int = Var(retain=True, doc="boards taken over")
     boards_out: int = Var(retain=True, doc="boards handed on")
     defective_out: int = Var(retain=True, doc="of these, failed ones (PackML ProdDefectiveCount)")

@@ -16,8 +16,8 @@ from cellrt.tags import DeclarationError
 class Step:
     """`goes` maps a condition (a bool tag or a method) to the next step, most urgent first.
 
-    A method of the cell with the step's name is its action, called in every scan of the step. A step
-    that lasts longer than `within_s` is a fault of that name and commands `late`.
+    A method of the cell with the step's name is its action, called in every scan of the step.
+    A step that lasts longer than `within_s` is a fault of that name and commands `late`.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""State machines as data: declared once, run as a dense table, drawn and checked from the same rows."""
+"""State machines as data: declared once, run as a dense table, drawn and checked from its rows."""
 
 from __future__ import annotations
 
@@ -70,10 +70,8 @@ class StateMachine:
 
 @compiled
 def fire(allow: Table, next_: Table, state: int, triggers: int) -> int:
-    """The state that the most urgent of `triggers` (a bit mask) leads to; STAY when none applies."""
+    """Where the most urgent of `triggers` (a bit mask) leads; STAY when none applies."""
     applicable = triggers & int(allow[state])
     if applicable == 0:
         return STAY
     return int(next_[state, lowest_set_bit(applicable)])
-
-

@@ -36,11 +36,11 @@ T = TypeVar("T", bound="Record")
 
 
 class DeclarationError(TypeError):
-    """A class declares its tags, steps or interlocks in a way that cannot be built; names the mend."""
+    """A class declares tags, steps or interlocks in a way that cannot be built; names the mend."""
 
 
 class Role(enum.Enum):
-    """Who writes a tag (IEC 61131-3: VAR, VAR_INPUT, VAR_OUTPUT; a parameter is written by commands)."""
+    """Who writes a tag (IEC 61131-3: VAR, VAR_INPUT, VAR_OUTPUT); parameters: commands do."""
 
     VAR = "var"
     INPUT = "input"
@@ -77,7 +77,7 @@ def Var(
     retain: bool = False,
     doc: str = "",
 ) -> Any:
-    """A tag that only the logic writes. With `retain` its value survives a crash and a power cut."""
+    """A tag that only the logic writes. With `retain` its value outlives a crash and power cut."""
     return Field(Role.VAR, default, unit, low, high, retain, doc=doc)
 
 
@@ -96,7 +96,7 @@ def Output(
     high: float | None = None,
     doc: str = "",
 ) -> Any:
-    """A tag that goes to a field device; `safe` says what becomes of it for each cause of a stop."""
+    """A tag that goes to a field device; `safe`: what becomes of it for each cause of a stop."""
     return Field(Role.OUTPUT, None, unit, low, high, safe=safe, doc=doc)
 
 
@@ -143,7 +143,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Leaf:
-    """One scalar tag inside a record: `path` is dotted, `offset` in bytes from the record's start."""
+    """One scalar tag inside a record: its dotted `path`, its `offset` from the start in bytes."""
 
     path: str
     offset: int
@@ -179,8 +179,9 @@ def _declared(cls: type[Record]) -> dict[str, Field]:
     fields: dict[str, Field] = {}
     for base in reversed(cls.__mro__[1:]):
         fields.update(base.__dict__.get("fields", {}) if issubclass(base, Record) else {})
+    own = cls.__dict__.get("__annotations__", {})
     for name, kind in typing.get_type_hints(cls).items():
-        if typing.get_origin(kind) is ClassVar or name not in cls.__dict__.get("__annotations__", {}):
+        if typing.get_origin(kind) is ClassVar or name not in own:
             continue
         declared = cls.__dict__.get(name)
         if isinstance(kind, type) and issubclass(kind, Record) and declared is None:
@@ -212,6 +213,4 @@ def _dtype(cls: type[Record]) -> np.dtype[np.void]:
         offsets.append(at)
         at += form.itemsize
     size = -(-at // WORD) * WORD
-    return np.dtype(
-        {"names": names, "formats": formats_any, "offsets": offsets, "itemsize": size}
-    )
+    return np.dtype({"names": names, "formats": formats_any, "offsets": offsets, "itemsize": size})

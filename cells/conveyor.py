@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from cellrt import Cause, Cell, Infeed, Input, Interlock, Outfeed, Output, Sequence, Step, always, to
+from cellrt import (
+    Cause,
+    Cell,
+    Infeed,
+    Input,
+    Interlock,
+    Outfeed,
+    Output,
+    Sequence,
+    Step,
+    always,
+    to,
+)
 
 
 class Conveyor(Cell):
@@ -25,7 +37,9 @@ class Conveyor(Cell):
         Interlock("guards_closed", Cause.GUARD),
     )
     sequence = Sequence(
-        Step("empty", {"has_board": "full", "transport_in": "filling", "transport_out": "emptying"}),
+        Step(
+            "empty", {"has_board": "full", "transport_in": "filling", "transport_out": "emptying"}
+        ),
         Step("filling", {"has_board": "full", "none_came": "empty"}, within_s=15.0),
         Step("full", {"transport_out": "emptying", "board_gone": "empty"}),
         Step("emptying", {"board_gone": "empty", "board_kept": "full"}, within_s=30.0),

@@ -1,8 +1,8 @@
-"""Plain mode: a record of the image as an ordinary Python object, so that `breakpoint()` in a cell works.
+"""Plain mode: a record of the image as an ordinary Python object; `breakpoint()` in a cell works.
 
-A proxy is an instance of the record's own class whose tags read and write the image's bytes as Python
-scalars. Its methods are the class's own, uncompiled. What they leave in the image is bit-identical to
-what compiled code leaves there: integers wrap like int64 where they are stored.
+A proxy is an instance of the record's own class whose tags read and write the image's bytes as
+Python scalars. Its methods are the class's own, uncompiled. What they leave in the image is
+bit-identical to what compiled code leaves there: integers wrap like int64 where they are stored.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def plain(record: type[T], buffer: Any, offset: int = 0) -> T:
     """
     if offset % WORD:
         raise ValueError(f"{record.type_name()} at byte {offset}: records lie on whole words")
-    octets = memoryview(np.frombuffer(buffer, np.uint8, record.dtype.itemsize, offset))
-    proxy: T = _proxy_class(record)(octets)
+    octets = np.frombuffer(buffer, np.uint8, record.dtype.itemsize, offset).data
+    kind: Any = record
+    proxy: T = _proxy_class(kind)(octets)
     return proxy
 
 
@@ -48,7 +49,7 @@ class _Proxy:
 
 
 @functools.cache
-def _proxy_class(record: type[Record]) -> Any:
+def _proxy_class(record: Any) -> Any:
     tags = {name: _tag(record, name) for name in record.fields}
     named = {"__module__": record.__module__, "__qualname__": record.__qualname__}
     return type(record.__name__, (_Proxy, record), tags | named)
@@ -107,7 +108,8 @@ def _float_tag(word: int) -> property:
 def wrapped(value: float) -> int:
     """`value` as an int64: a fraction is cut off, an integer of more than 64 bits wraps.
 
-    Raises ValueError for a float that no int64 holds: there, compiled results depend on the processor.
+    Raises ValueError for a float that no int64 holds: what compiled code makes of it depends on the
+    processor.
     """
     if isinstance(value, float) and not -(2.0**63) <= value < 2.0**63:
         raise ValueError(f"{value} does not fit an int tag")
