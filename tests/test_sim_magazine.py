@@ -1,0 +1,134 @@
+"""The magazine: slots, the lift, exchange, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import pytest
+from sim_bench import Bench
+
+from hw_sim.coupler import EXCHANGE_S, INDEX_S, SLOTS
+from hw_sim.plant import census
+
+
+def loaded() -> Bench:
+    """A plant with a board in the magazine's slot."""
+    bench = Bench()
+    bench.load()
+    bench.to_printer()
+    bench.to_outfeed()
+    bench.to_magazine()
+    return bench
+
+
+def edge(bench: Bench, command: str) -> None:
+    bench.set({f"coupler.{command}": True})
+    bench.step()
+    bench.set({f"coupler.{command}": False})
+    bench.step()
+
+
+def test_loaded_sees_the_board_in_the_slot_and_not_at_the_entry() -> None:
+    bench = loaded()
+    assert bench.read("coupler.magazine_loaded")
+    assert not bench.read("coupler.magazine_entry")
+    assert not bench.read("coupler.outfeed_exit")
+
+
+def test_index_moves_for_4_s_and_stores_the_board() -> None:
+    bench = loaded()
+    edge(bench, "magazine_index")
+    assert not bench.read("coupler.magazine_in_position")
+    assert not bench.read("coupler.magazine_loaded")
+    assert census(bench.image)["stored"] == 1
+    assert bench.until("coupler.magazine_in_position") == pytest.approx(INDEX_S, abs=0.05)
+
+
+def test_index_held_moves_one_slot() -> None:
+    bench = loaded()
+    bench.set(magazine_index=True)
+    bench.run(20.0)
+    assert bench.read("coupler.lift.used") == 1
+
+
+def test_index_from_an_empty_slot_stores_nothing() -> None:
+    bench = Bench()
+    bench.index()
+    assert bench.read("coupler.lift.used") == 1
+    assert census(bench.image)["stored"] == 0
+
+
+def test_last_slot_used_is_full_and_takes_no_board() -> None:
+    bench = loaded()
+    bench.write("coupler.lift.used", SLOTS - 1)
+    bench.index()
+    assert bench.read("coupler.magazine_full")
+    bench.index()
+    assert bench.read("coupler.lift.used") == SLOTS
+
+    bench.load()
+    bench.to_printer()
+    bench.to_outfeed()
+    bench.set(outfeed_run=True, magazine_run=True)
+    bench.run(10.0)
+    assert not bench.read("coupler.magazine_entry")
+
+
+def test_exchange_brings_an_empty_magazine_in_8_s() -> None:
+    bench = loaded()
+    bench.write("coupler.lift.used", SLOTS - 1)
+    bench.index()
+    edge(bench, "magazine_exchange")
+    assert not bench.read("coupler.magazine_in_position")
+    assert bench.read("coupler.magazine_full")
+    took_s = bench.until("coupler.magazine_in_position")
+    assert took_s == pytest.approx(EXCHANGE_S, abs=0.05)
+    assert not bench.read("coupler.magazine_full")
+    assert census(bench.image)["magazines_out"] == 1
+
+
+def test_exchange_with_a_board_in_the_slot_takes_it_along() -> None:
+    bench = loaded()
+    edge(bench, "magazine_exchange")
+    assert census(bench.image) == {"entered": 1, "stored": 1, "in_line": 0, "magazines_out": 0}
+
+
+def test_board_across_the_entry_lift_stays() -> None:
+    bench = Bench()
+    bench.load()
+    bench.to_printer()
+    bench.to_outfeed()
+    bench.set(outfeed_run=True, magazine_run=True)
+    bench.until("coupler.magazine_entry")
+    bench.set(outfeed_run=False, magazine_run=False)
+    bench.run(0.5)
+    for command in ("magazine_index", "magazine_exchange"):
+        edge(bench, command)
+        assert bench.read("coupler.magazine_in_position")
+    assert census(bench.image) == {"entered": 1, "stored": 0, "in_line": 1, "magazines_out": 0}
+
+
+def test_lift_between_slots_takes_no_board() -> None:
+    bench = Bench()
+    bench.load()
+    bench.to_printer()
+    bench.to_outfeed()
+    edge(bench, "magazine_index")
+    bench.set(outfeed_run=True, magazine_run=True)
+    bench.run(3.0)
+    assert not bench.read("coupler.magazine_entry")
+    assert bench.read("coupler.outfeed_exit")
+    bench.until("coupler.magazine_loaded")
+
+
+@pytest.mark.parametrize("command", ["magazine_index", "magazine_exchange"])
+def test_lift_cut_short_stands_until_told_again(command: str) -> None:
+    bench = loaded()
+    edge(bench, command)
+    bench.run(1.0)
+    bench.beating.discard("coupler")
+    bench.run(5.0)
+    bench.beating.add("coupler")
+    bench.run(20.0)
+    assert not bench.read("coupler.magazine_in_position")
+    edge(bench, command)
+    bench.until("coupler.magazine_in_position", EXCHANGE_S)
+    assert census(bench.image)["stored"] == 1
