@@ -121,6 +121,7 @@ class Twin:
         self.runner = Runner(plan, compiled=compiled, progress=progress)
         self.plant_image = plant_image
         self.plant = join(plan, plant, plant_image, maps, addresses(plant.types(), progress))
+        self.forced: dict[int, int] = {}
         self._events = np.zeros((EVENTS_A_RUN, EVENT_WORDS), np.int64)
 
     def run(self, scans: int, commands: Sequence[Command] = ()) -> Iterator[Ints]:
@@ -149,9 +150,14 @@ class Twin:
             yield self._events[:count].copy()
 
     def step(self) -> Ints:
-        """One scan, in the mode that the runner has; its events."""
+        """One scan, in the mode that the runner has; its events.
+
+        `forced` raw values (index: value) stand in for what the plant says.
+        """
         r, now_ns, scan = self.runner, self.runner.now_ns, self.runner.scan
         one_exchange_in(self.plant, r.inputs, r.input_reals, scan)
+        for index, raw in self.forced.items():
+            r.inputs[index] = raw
         events = r.step().copy()
         one_plant_scan(self.plant, r.work.outputs, r.work.output_reals, now_ns, scan, r.tables.dt_s)
         return events

@@ -18,6 +18,7 @@ from numba.core.registry import cpu_target
 
 from cellrt.compiler.cache import KeyedCache
 from cellrt.compiler.methods import numba_type
+from cellrt.lifeline import die_with_parent
 from cellrt.tags import Record
 from cellrt.wire import Ints
 
@@ -70,7 +71,9 @@ def _compile_in_parallel(records: Sequence[type[Record]], progress: Progress | N
     workers = min(len(records), os.cpu_count() or 1)
     if workers < 2:
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=die_with_parent, initargs=(os.getpid(),)
+    ) as pool:
         jobs = {pool.submit(_compile_named, r.__module__, r.__qualname__): r for r in records}
         for done, job in enumerate(as_completed(jobs), 1):
             job.result()

@@ -56,7 +56,7 @@ class Brain:
         self._log = structlog.get_logger().bind(process="brain")
         self._restart_at_ns = 0
         if self._snapshots.recall(self._frame):
-            self.snapshot = Snapshot(self.plan, self._frame)
+            self.snapshot = Snapshot.of(self.plan, self._frame)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; then put away what is still to be put away."""
@@ -77,7 +77,7 @@ class Brain:
         self.station.region.beat(Role.BRAIN)
         self.drain()
         if self._snapshots.take(self._frame):
-            self.snapshot = Snapshot(self.plan, self._frame)
+            self.snapshot = Snapshot.of(self.plan, self._frame)
         if self.snapshot is None:
             return
         self._restart_when_allowed()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 import signal
 import sys
 from dataclasses import asdict, dataclass
@@ -12,12 +10,12 @@ from pathlib import Path
 
 import structlog
 
+from cellrt.lifeline import die_with_parent
 from cellrt.line.load import load_line
 from cellrt.runtime.region import Status
 from cellrt.scan.plan import Plan
 from cellrt.shared.memory import Region, Role, attach
 
-PR_SET_PDEATHSIG = 1
 EXIT_REFUSED = 3
 """The region or the code is not what this process was started for; a restart will not mend that."""
 
@@ -37,6 +35,7 @@ class Order:
     opcua_port: int = 4840
     plain: bool = False
     base_port: int = 0
+    speed: float = 1.0
     wall_start_ns: int = 0
 
     def argument(self) -> str:
@@ -90,14 +89,6 @@ def take_station(role: Role) -> Station:
         sys.exit(EXIT_REFUSED)
     region.join(role)
     return Station(order, plan, region)
-
-
-def die_with_parent(parent_pid: int) -> None:
-    """Be killed by the kernel when the watcher ends, however it ends."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:  # it ended before the kernel was told
-        os._exit(1)
 
 
 def to_stderr() -> None:

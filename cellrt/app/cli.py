@@ -1,0 +1,259 @@
+"""The command line. Each command is a few lines that call what does the work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cellrt.line.load import load_line
+from cellrt.runtime.control import ControlError, ask
+
+app = typer.Typer(
+    help="A soft-PLC whose scan never enters the interpreter.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+LineFile = Annotated[Path, typer.Argument(help="the line file")]
+LineName = Annotated[
+    str, typer.Option("--line", help="name of the running line; not needed when only one runs")
+]
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Whatever is wrong with what the user gave: one message, exit code 2, no traceback."""
+    from cellrt.app.refusals import REFUSALS
+
+    try:
+        yield
+    except REFUSALS as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def run(
+    line: LineFile,
+    sim: Annotated[bool, typer.Option("--sim", help="serve a simulation for each device")] = False,
+    python: Annotated[bool, typer.Option("--python", help="cells uncompiled; breakpoint() works")] = False,
+    speed: Annotated[float, typer.Option(help="logical time per wall time")] = 1.0,
+    duration: Annotated[Optional[float], typer.Option(help="stop after so many s of logical time")] = None,
+    report: Annotated[Optional[Path], typer.Option(help="write a JSON report here")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="warnings end the run, exit code 2")] = False,
+    opcua_port: Annotated[int, typer.Option(help="port of the OPC UA server")] = 4840,
+    base_port: Annotated[int, typer.Option(help="first port of simulated devices; 0: free ones")] = 0,
+    start: Annotated[bool, typer.Option(help="reset and start the cells")] = True,
+) -> None:
+    """Run a line. Ctrl-C drains and stops it; a second one stops it at once."""
+    from cellrt.app.run import Options, Run
+    from cellrt.app.view import View
+
+    options = Options(
+        line, sim, python, speed, duration, report, strict, opcua_port, base_port, start
+    )
+    with refusals(), View() as view:
+        code = Run(options, view.show).execute()
+    raise typer.Exit(code)
+
+
+@app.command()
+def devices(
+    line: LineFile,
+    base_port: Annotated[int, typer.Option(help="first port; 0: free ones")] = 0,
+    speed: Annotated[float, typer.Option(help="logical time per wall time")] = 1.0,
+    seed: Annotated[Optional[int], typer.Option(help="decides every draw; the line's own if not given")] = None,
+) -> None:
+    """Serve the simulated devices of a line alone, for any other PLC to be tested against."""
+    from cellrt.app.devices import serve_devices
+
+    with refusals():
+        chosen = load_line(line).seed if seed is None else seed
+        asyncio.run(
+            serve_devices(line, seed=chosen, base_port=base_port, speed=speed, census_at=None)
+        )
+
+
+@app.command()
+def twin(
+    line: LineFile,
+    for_s: Annotated[float, typer.Option("--for", help="logical time in s")],
+    seed: Annotated[Optional[int], typer.Option(help="decides every draw; the line's own if not given")] = None,
+    report: Annotated[Optional[Path], typer.Option(help="write a JSON report here")] = None,
+    python: Annotated[bool, typer.Option("--python", help="cells uncompiled; breakpoint() works")] = False,
+) -> None:
+    """Run a line with its simulated plant in virtual time."""
+    from cellrt.app.virtual import run_twin
+
+    with refusals():
+        told = run_twin(line, for_s, seed, compiled=not python, report_at=report)
+    print(json.dumps(told, indent=2))
+
+
+@app.command()
+def check(
+    line: LineFile,
+    show: Annotated[bool, typer.Option("--show", help="also show cells, tags and devices")] = False,
+) -> None:
+    """Check a line file and everything it names."""
+    with refusals():
+        spec = load_line(line)
+    for warning in spec.warnings:
+        print(warning, file=sys.stderr)
+    if show:
+        from cellrt.line.show import show as tables
+
+        Console().print(tables(spec))
+    print(f"{line}: {len(spec.cells)} cells, {len(spec.devices)} devices, well")
+
+
+@app.command()
+def diagram(
+    line: LineFile,
+    cell: Annotated[str, typer.Argument(help="name of a cell")],
+) -> None:
+    """Draw a cell's states and steps as mermaid."""
+    from cellrt.app.refusals import UsageError
+    from cellrt.line.show import diagram as draw
+
+    with refusals():
+        spec = load_line(line)
+        if cell not in spec.cells:
+            raise UsageError(f"no cell {cell!r} in {line}; cells are {', '.join(spec.cells)}")
+        print(draw(spec.cells[cell].type))
+
+
+@app.command()
+def new(
+    what: Annotated[str, typer.Argument(help="cell")],
+    name: Annotated[str, typer.Argument(help="name of the package and its first cell")],
+) -> None:
+    """Write a start: a package with a cell, its device map, a line file and a passing test."""
+    from cellrt.app.new import write_cell
+
+    with refusals():
+        for path in write_cell(what, name, Path.cwd()):
+            print(path)
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(help="a recording")],
+    verify: Annotated[bool, typer.Option("--verify", help="compare every scan")] = False,
+    at: Annotated[Optional[float], typer.Option(help="logical time in s")] = None,
+    tag: Annotated[Optional[str], typer.Option(help="tag to look at around --at")] = None,
+    line: Annotated[Optional[Path], typer.Option(help="line file, if not the recorded one")] = None,
+) -> None:
+    """Run the recorded scans again, bit for bit."""
+    from cellrt.app.virtual import replay_lines
+
+    with refusals():
+        lines, code = replay_lines(recording, line, verify=verify, at_s=at, tag=tag)
+    for text in lines:
+        print(text)
+    raise typer.Exit(code)
+
+
+@app.command()
+def tags(
+    match: Annotated[str, typer.Argument(help="part of a tag's name")] = "",
+    line: LineName = "",
+) -> None:
+    """Tags of a running line with their values."""
+    with refusals():
+        told = _ask(line, do="tags", match=match)["tags"]
+    table = Table("tag", "value", "unit", "role", "meaning")
+    for row in told:
+        table.add_row(row["tag"], _shown(row["value"]), row["unit"], row["role"], row["doc"])
+    Console().print(table)
+
+
+@app.command()
+def watch(
+    names: Annotated[list[str], typer.Argument(help="tags")],
+    line: LineName = "",
+    count: Annotated[int, typer.Option(help="stop after so many changes; 0: never")] = 0,
+) -> None:
+    """Print tags of a running line whenever one of them changes."""
+    before: dict[str, Any] | None = None
+    changes = 0
+    with refusals():
+        while not (count and changes >= count):
+            values = _ask(line, do="read", tags=names)["values"]
+            if values != before:
+                print("  ".join(f"{n}={_shown(v)}" for n, v in values.items()), flush=True)
+                before, changes = values, changes + 1
+            time.sleep(0.1)
+
+
+@app.command()
+def cmd(
+    cell: Annotated[str, typer.Argument(help="name of a cell; or `line`")],
+    command: Annotated[str, typer.Argument(help="Reset, Start, Stop, ...; for line: run, stop, abort")],
+    line: LineName = "",
+) -> None:
+    """Give a cell of a running line a PackML command or mode, or the whole line a goal."""
+    with refusals():
+        if cell == "line":
+            _ask(line, do="pursue", goal=command.lower())
+        else:
+            _ask(line, do="command", cell=cell, command=command)
+
+
+@app.command(name="set")
+def set_parameter(
+    tag: Annotated[str, typer.Argument(help="a parameter's tag")],
+    value: Annotated[float, typer.Argument(help="its new value")],
+    line: LineName = "",
+) -> None:
+    """Change a parameter of a running line, within its limits."""
+    with refusals():
+        _ask(line, do="write", tag=tag, value=value)
+
+
+@app.command()
+def journal(
+    last: Annotated[int, typer.Option(help="how many events")] = 50,
+    subject: Annotated[Optional[str], typer.Option(help="of one cell, handover or device only")] = None,
+    line: LineName = "",
+) -> None:
+    """The last events of a running line."""
+    from cellrt.narrate import sentence
+
+    with refusals():
+        for entry in _ask(line, do="journal", last=last, subject=subject)["entries"]:
+            print(sentence(entry))
+
+
+def _ask(line: str, **request: Any) -> dict[str, Any]:
+    return ask(_socket_of(line), request)
+
+
+def _socket_of(line: str) -> Path:
+    """The control socket of the line called so, or of the only one that runs."""
+    from cellrt.runtime.watcher import state_dir
+
+    if line:
+        return state_dir(line) / "control.sock"
+    running = sorted(state_dir("").glob("*/control.sock"))
+    if len(running) != 1:
+        names = ", ".join(p.parent.name for p in running) or "none"
+        raise ControlError(f"say which line with --line; running: {names}")
+    return running[0]
+
+
+def _shown(value: bool | int | float) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+main: Callable[[], None] = app

@@ -1,0 +1,70 @@
+"""The simulated devices of a line as a process of their own: `cellrt devices LINE`, and under `run --sim`.
+
+It stands for hardware: it shares no memory with the line and speaks with it over sockets only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cellrt.app.simulate import simulated_plant
+from cellrt.lifeline import die_with_parent
+from cellrt.line.load import load_line
+from hw_sim.plant import Plant, census
+from hw_sim.serve import serve
+
+SCAN_PRIORITY_BELOW = 5
+"""Niceness of simulated devices: the line comes first."""
+
+
+async def serve_devices(
+    path: Path, *, seed: int, base_port: int, speed: float, census_at: Path | None
+) -> None:
+    """Serve until SIGTERM or SIGINT; then write the plant's count of boards to `census_at`."""
+    stop = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    line = load_line(path)
+    assembly, image = simulated_plant(line, seed)
+    plant = Plant(assembly, image)
+    await serve(
+        plant, period_ns=line.period_ns, stop=stop, base_port=base_port, speed=speed, ready=_tell
+    )
+    if census_at is not None:
+        fresh = census_at.with_suffix(".new")
+        fresh.write_text(json.dumps(census(image)))
+        fresh.replace(census_at)
+
+
+def _tell(addresses: Mapping[str, str]) -> None:
+    for name, address in addresses.items():
+        print(f"{name:<16} {address}", flush=True)
+
+
+def main() -> None:
+    """Under a watcher: the order is the command line's argument."""
+    order = json.loads(sys.argv[1])
+    die_with_parent(order["watcher_pid"])
+    os.nice(SCAN_PRIORITY_BELOW)
+    try:
+        asyncio.run(
+            serve_devices(
+                Path(order["line"]),
+                seed=order["seed"],
+                base_port=order["base_port"],
+                speed=order["speed"],
+                census_at=Path(order["run_dir"]) / "census.json",
+            )
+        )
+    except OSError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

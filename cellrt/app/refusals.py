@@ -1,0 +1,33 @@
+"""Everything that a user's input can be refused with: shown as one message, exit code 2."""
+
+from __future__ import annotations
+
+from cellrt.app.new import NewError
+from cellrt.app.run import RunError
+from cellrt.compiler.entry import CompileError
+from cellrt.journal import JournalError
+from cellrt.line.load import LineError
+from cellrt.retained import RetainedError
+from cellrt.runtime.control import ControlError
+from cellrt.tags import DeclarationError
+from cellrt.twin import TwinError
+
+
+class UsageError(Exception):
+    """A command was asked for something that is not there."""
+
+
+REFUSALS: tuple[type[Exception], ...] = (
+    UsageError,
+    CompileError,
+    ControlError,
+    DeclarationError,
+    JournalError,
+    LineError,
+    NewError,
+    OSError,
+    RetainedError,
+    RunError,
+    TwinError,
+    ValueError,
+)

@@ -1,0 +1,350 @@
+"""`cellrt run`: a line from its start to its drained stop, and the report of it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellrt import report, retained
+from cellrt.app.simulate import simulated_devices
+from cellrt.line.load import load_line
+from cellrt.line.spec import LineSpec
+from cellrt.runtime.child import Order
+from cellrt.runtime.control import ControlError, ask
+from cellrt.runtime.region import Status, sections
+from cellrt.runtime.scan import code_hash
+from cellrt.runtime.watcher import LineFailed, Watcher, state_dir
+from cellrt.scan.plan import Plan
+from cellrt.scan.snapshot import Snapshot, snapshot_words
+from cellrt.shared.memory import Region, Role, create
+from cellrt.shared.triple import TripleReader, TripleWriter
+from cellrt.tags import Leaf, Scalar
+from cellrt.wire import Ints
+
+SHORTEST_WALL_PERIOD_NS = 200_000
+ASSUMED_IO_AGE_S = 0.02
+SHORTEST_HANDSHAKE_S = 3.0
+DRAIN_S = 90.0
+"""Logical time that a stop may take before it is made short."""
+DEVICES_ANSWER_S = 5.0
+TICK_S = 0.05
+
+
+class RunError(Exception):
+    """The line cannot be run as asked; names the thing and the mend."""
+
+
+@dataclass
+class Options:
+    """What `cellrt run` was asked for."""
+
+    line: Path
+    sim: bool = False
+    plain: bool = False
+    speed: float = 1.0
+    duration_s: float | None = None
+    report_at: Path | None = None
+    strict: bool = False
+    opcua_port: int = 4840
+    base_port: int = 0
+    start: bool = True
+
+
+@dataclass
+class Run:
+    """One run of a line. `show` is called a few times a second with this object."""
+
+    options: Options
+    show: Callable[[Run], None] = lambda run: None
+    told: list[str] = field(default_factory=list)
+    stops: int = 0
+
+    def __post_init__(self) -> None:
+        self.line: LineSpec = load_line(self.options.line)
+        self.plan = Plan(self.line)
+        self._check_speed()
+        self._leaves: dict[str, Leaf] = {leaf.path: leaf for leaf in self.plan.layout.tags()}
+        self._frame = np.zeros(snapshot_words(self.plan), np.int64)
+        self.snapshot: Snapshot | None = None
+        self.brain: dict[str, Any] = {}
+        self.began_ns = time.monotonic_ns()
+        self.steal = report.steal_ticks()
+
+    def _check_speed(self) -> None:
+        speed, period_ns = self.options.speed, self.line.period_ns
+        if not 0.01 <= speed <= 1000.0:
+            raise RunError(f"--speed {speed:g} is outside 0.01 to 1000")
+        if period_ns / speed < SHORTEST_WALL_PERIOD_NS:
+            most = period_ns / SHORTEST_WALL_PERIOD_NS
+            raise RunError(f"--speed {speed:g} makes the period shorter than 200 us; at most {most:g}")
+        if speed * ASSUMED_IO_AGE_S > SHORTEST_HANDSHAKE_S / 4:
+            most = SHORTEST_HANDSHAKE_S / 4 / ASSUMED_IO_AGE_S
+            raise RunError(
+                f"--speed {speed:g}: samples would be older than a quarter of the shortest "
+                f"handshake ({SHORTEST_HANDSHAKE_S:g} s); at most {most:g}"
+            )
+
+    def execute(self) -> int:
+        """Run to the end; the exit code. Raises RunError before anything moves."""
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sign, self._on_signal)
+        with self._locked_state_dir() as run_dir:
+            self.region = create(sections(self.plan), self.plan.hash)
+            self._prepare(run_dir)
+            with (run_dir / "log.jsonl").open("a") as log:
+                self.watcher = Watcher(self.region, self.order, self._roles(), log)
+                try:
+                    self.watcher.start()
+                    code = self._live()
+                    self._drain()
+                except LineFailed as failure:
+                    self.told.append(str(failure))
+                    code = 2
+                finally:
+                    self._end()
+        return code
+
+    def _on_signal(self, *_: object) -> None:
+        self.stops += 1
+
+    @contextmanager
+    def _locked_state_dir(self) -> Iterator[Path]:
+        """A folder for this run; one run of a line at a time."""
+        base = state_dir(self.line.name)
+        run_dir = base / time.strftime("%Y%m%d-%H%M%S")
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            lock = (base / "lock").open("w")
+        except OSError as error:
+            raise RunError(f"{run_dir}: {error.strerror}; set CELLRT_STATE_DIR") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RunError(
+                    f"line {self.line.name!r} runs already; stop it, or set another CELLRT_STATE_DIR"
+                ) from None
+            yield run_dir
+
+    def _prepare(self, run_dir: Path) -> None:
+        """Ports, addresses, retained values, and what every process is told."""
+        options = self.options
+        free_port(options.opcua_port, "the OPC UA server (--opcua-port)")
+        addresses, base_port = {}, options.base_port
+        if options.sim:
+            devices = list(simulated_devices(self.line))
+            base_port = base_port or free_range(len(devices))
+            for number, name in enumerate(devices):
+                free_port(base_port + number, f"simulated device {name} (--base-port)")
+                scheme = "opc.tcp://" if self.line.devices[name].map.protocol == "opcua" else ""
+                addresses[name] = f"{scheme}127.0.0.1:{base_port + number}"
+        self.region.section("status").words[Status.SPEED_PPM] = round(options.speed * 1e6)
+        if not options.sim:
+            self._retain(run_dir.parent / "retained.json")
+        self.order = Order(
+            line=str(options.line.resolve()),
+            fd=self.region.fd,
+            plan_hash=self.plan.hash,
+            code_hash=code_hash(self.plan.assembly.types()),
+            watcher_pid=os.getpid(),
+            run_dir=str(run_dir),
+            seed=self.line.seed,
+            addresses=addresses,
+            opcua_port=options.opcua_port,
+            plain=options.plain,
+            base_port=base_port,
+            speed=options.speed,
+            wall_start_ns=time.time_ns(),
+        )
+
+    def _retain(self, path: Path) -> None:
+        """Retained values of the last run, where the scan will find them. A simulated plant has none."""
+        values, unknown = retained.load(path, self.plan)
+        self.told += [f"retained value {name} has no tag any more" for name in unknown]
+        frame = np.zeros(max(len(self.plan.retained), 1), np.int64)
+        for n, leaf in enumerate(self.plan.retained):
+            value = values.get(leaf.path, leaf.field.default or 0)
+            frame[n] = np.float64(value).view(np.int64) if leaf.field.kind is float else int(value)
+        if values:
+            TripleWriter(self.region.section("retained")).publish(frame)
+
+    def _roles(self) -> list[Role]:
+        roles = [Role.SCAN, Role.IO, Role.BRAIN, Role.SCADA]
+        return [*roles, Role.DEVICES] if self.options.sim else roles
+
+    def _live(self) -> int:
+        """Until the duration is over, a signal comes, or --strict is not met."""
+        started = not self.options.start
+        while self.stops == 0:
+            self._look()
+            if self.snapshot and not started and self._ask(do="pursue", goal="run"):
+                started = True
+            if self.options.strict and (unmet := self._unmet()):
+                self.told.append(unmet)
+                return 2
+            if self.options.duration_s and self.ran_s() >= self.options.duration_s:
+                break
+            time.sleep(TICK_S)
+        return 0
+
+    def _drain(self) -> None:
+        """Work in the machines ends, then the cells go to Stopped; a second signal cuts that short."""
+        asked, until_s = False, time.monotonic() + DRAIN_S / self.options.speed + 5.0
+        while self.stops < 2 and time.monotonic() < until_s and self.snapshot:
+            self._look()
+            asked = asked or self._ask(do="pursue", goal="stop")
+            if asked and self.brain.get("goal") == "stop" and self.brain.get("reached"):
+                return
+            time.sleep(TICK_S)
+
+    def _look(self) -> None:
+        """Look after the processes, and at what the line does."""
+        self.told += self.watcher.watch()
+        if TripleReader(self.region.section("snapshot-watch")).take(self._frame):
+            self.snapshot = Snapshot.of(self.plan, self._frame)
+        self._ask(do="status")
+        self.show(self)
+
+    def _ask(self, **request: Any) -> bool:
+        try:
+            answer = ask(self.control_path, request, timeout_s=1.0)
+        except ControlError:
+            return False  # brain is not there yet, or starts again
+        if request["do"] == "status":
+            self.brain = answer
+        return True
+
+    def _unmet(self) -> str:
+        """What --strict asks for and the line does not have, once there was time for it."""
+        status = self.status
+        if status[Status.READY_NS] == 0:
+            return ""
+        if not status[Status.FIFO]:
+            return "no right to real-time scheduling (SCHED_FIFO); run as root or give CAP_SYS_NICE"
+        if (time.monotonic_ns() - status[Status.READY_NS]) * 1e-9 < DEVICES_ANSWER_S:
+            return ""
+        silent = [n for n, d in report.io(self.plan, self.region).items() if not d["ok"]]
+        return f"device {', '.join(silent)} does not answer" if silent else ""
+
+    def _end(self) -> None:
+        """Stop the scan, let io say the outputs at rest, end the rest, write the report."""
+        self.status[Status.STOP] = 1
+        for role, within_s in ENDING:
+            self._ask(do="status") if role is Role.BRAIN else None
+            self.watcher.stop(role, within_s)
+        self.watcher.kill_all()
+        if TripleReader(self.region.section("snapshot-watch")).take(self._frame):
+            self.snapshot = Snapshot.of(self.plan, self._frame)
+        if self.options.report_at:
+            report.write(self.options.report_at, self.report())
+
+    def report(self) -> report.Report:
+        """The report as of now."""
+        return {
+            "line": self.line.name,
+            "duration_s": round(self.ran_s(), 3),
+            "speed": self.options.speed,
+            "scan": report.scan(self.plan, self.region),
+            "input_age_ms": report.input_age_ms(self.plan, self.region),
+            "boards": report.boards(self.brain.get("boards", {}), self._census()),
+            "cells": report.cells(self.plan, self.read, self.brain.get("departed", {})),
+            "io": report.io(self.plan, self.region),
+            "hashes": {
+                "layout": self.plan.hash,
+                "image": self._image_hash(),
+                "journal": self.brain.get("journal", ""),
+            },
+            "host": self._host(),
+        }
+
+    def _host(self) -> report.Report:
+        status = self.status
+        first_ns = int(status[Status.FIRST_SCAN_NS])
+        return {
+            "wall_s": round((time.monotonic_ns() - self.began_ns) * 1e-9, 3),
+            "steal_ticks": report.steal_ticks() - self.steal,
+            "compile_s": round(int(status[Status.COMPILE_NS]) * 1e-9, 3),
+            "first_scan_s": round((first_ns - self.began_ns) * 1e-9, 3) if first_ns else None,
+            "epochs": int(status[Status.EPOCH]),
+            "dma_latency_held": bool(status[Status.DMA_LATENCY]),
+            "told": self.told,
+            **report.host(),
+        }
+
+    def _image_hash(self) -> str:
+        words = self.snapshot.image if self.snapshot else np.zeros(0, np.int64)
+        return hashlib.sha256(words.tobytes()).hexdigest()
+
+    def _census(self) -> dict[str, int] | None:
+        """The simulated plant's own count; None where devices are real."""
+        try:
+            found: dict[str, int] = json.loads(Path(self.order.run_dir, "census.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return found
+
+    @property
+    def status(self) -> Ints:
+        """Words of the section `status`."""
+        return self.region.section("status").words
+
+    @property
+    def control_path(self) -> Path:
+        """The line's control socket."""
+        return Path(self.order.run_dir).parent / "control.sock"
+
+    def ran_s(self) -> float:
+        """Logical time since the first scan."""
+        scan, first_ns = int(self.status[Status.SCAN]), int(self.status[Status.FIRST_SCAN_NS])
+        if first_ns == 0:
+            return 0.0
+        before = (first_ns - int(self.status[Status.START_NS])) * self.options.speed
+        return max(0.0, scan * self.line.period_ns - before) * 1e-9
+
+    def read(self, tag: str) -> Scalar:
+        """A tag of the latest snapshot; 0 before there is one."""
+        return self.snapshot.value(self._leaves[tag]) if self.snapshot else 0
+
+
+ENDING = (
+    (Role.SCAN, 2.0),
+    (Role.IO, 3.0),
+    (Role.BRAIN, 3.0),
+    (Role.SCADA, 3.0),
+    (Role.DEVICES, 3.0),
+)
+"""In which order a line's processes end, and how long each may take."""
+
+
+def free_port(port: int, who: str) -> None:
+    """Raises RunError when `port` is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise RunError(f"port {port} for {who}: {error}; choose another") from None
+
+
+def free_range(count: int) -> int:
+    """The first of `count` successive free ports."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first = int(probe.getsockname()[1])
+        with suppress(RunError):
+            for port in range(first, first + count):
+                free_port(port, "")
+            return first

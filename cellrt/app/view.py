@@ -1,0 +1,127 @@
+"""What `cellrt run` shows: one live table of the line, or a line an event where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cellrt import report
+from cellrt.narrate import Narrator, sentence, words
+from cellrt.packml import Mode, State
+from cellrt.runtime.region import Status
+
+if TYPE_CHECKING:
+    from cellrt.app.run import Run
+
+COLOURS = {
+    State.EXECUTE: "green",
+    State.ABORTED: "bold red",
+    State.ABORTING: "bold red",
+    State.HELD: "yellow",
+    State.SUSPENDED: "cyan",
+    State.STOPPED: "dim",
+}
+TELL_EVERY_S = 5.0
+
+
+class View:
+    """Shows a run until it ends. On a terminal a table, else sentences."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console()
+        self._live: Live | None = None
+        self._told = 0
+        self._told_s = 0.0
+
+    def __enter__(self) -> View:
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=5, transient=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, run: Run) -> None:
+        """The line as it is now."""
+        for line in run.told[self._told :]:
+            self._console.print(f"[yellow]{line}[/]")
+        self._told = len(run.told)
+        if self._live:
+            self._live.update(render(run))
+        elif time.monotonic() - self._told_s >= TELL_EVERY_S:
+            self._told_s = time.monotonic()
+            print(plain_line(run), file=sys.stdout, flush=True)
+
+
+def render(run: Run) -> Group:
+    """The table of cells and what the scan and the devices do."""
+    if run.snapshot is None:
+        return Group(Text(f"{run.line.name}: starting (a cold start compiles first)"))
+    narrator = Narrator(run.plan)
+    latest = {e.get("cell"): e for e in run.brain.get("recent", [])}
+    table = Table(expand=False, title=title(run), title_justify="left", title_style="bold")
+    for name, right in (("cell", 0), ("mode", 0), ("state", 0), ("step", 0), ("boards", 1), ("last event", 0)):
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "last event")
+    for cell in run.plan.cells:
+        state = State(int(run.read(f"{cell}.unit.state")))
+        first_out = narrator.first_out(cell, int(run.read(f"{cell}.unit.first_out")))
+        why = f" ({first_out})" if first_out else ""
+        event = latest.get(cell)
+        table.add_row(
+            cell,
+            words(Mode(int(run.read(f"{cell}.unit.mode")))),
+            Text(words(state) + why, style=COLOURS.get(state, "")),
+            narrator.step_name(cell, int(run.read(f"{cell}.unit.step"))),
+            str(run.read(f"{cell}.unit.boards_out")),
+            sentence(event).strip()[:60] if event else "",
+        )
+    return Group(table, Text(scan_line(run)), Text(device_line(run), style="dim"))
+
+
+def title(run: Run) -> str:
+    """Name, time, speed, goal and boards."""
+    boards = run.brain.get("boards", {})
+    counts = ", ".join(f"{n} {boards.get(n, 0)}" for n in ("entered", "completed", "rejected"))
+    goal = run.brain.get("goal", "-")
+    return f"{run.line.name}  {run.ran_s():.1f} s  x{run.options.speed:g}  goal {goal}  boards: {counts}"
+
+
+def scan_line(run: Run) -> str:
+    """How the scan keeps its time."""
+    scan = report.scan(run.plan, run.region)
+    wake, execution = scan["wake_us"], scan["exec_us"]
+    return (
+        f"scan {scan['count']}  period {scan['period_us'] / run.options.speed:g} us wall  "
+        f"late p50 {wake['p50']:.1f} p99 {wake['p99']:.1f} us  "
+        f"execution p50 {execution['p50']:.1f} p99 {execution['p99']:.1f} us  "
+        f"overruns {scan['overruns']}  {scan['scheduler']}"
+    )
+
+
+def device_line(run: Run) -> str:
+    """Each device's health, and how old inputs are when a scan takes them."""
+    age = report.input_age_ms(run.plan, run.region)
+    devices = "  ".join(
+        f"{name} {'ok' if d['ok'] else 'LOST'} {d['rtt_us']['p50'] / 1e3:.1f} ms"
+        for name, d in report.io(run.plan, run.region).items()
+    )
+    return f"input age p50 {age['p50']:.1f} p99 {age['p99']:.1f} ms  {devices}"
+
+
+def plain_line(run: Run) -> str:
+    """The whole line in one line, for logs."""
+    if run.snapshot is None:
+        compiled = "" if run.status[Status.COMPILE_NS] else ", compiling"
+        return f"{run.line.name}: starting{compiled}"
+    states = " ".join(
+        f"{cell}={words(State(int(run.read(f'{cell}.unit.state'))))}" for cell in run.plan.cells
+    )
+    return f"{title(run)}  {states}"

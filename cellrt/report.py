@@ -1,0 +1,102 @@
+"""The report of a run: what the scan did, what the boards did, and how the host behaved."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cellrt.packml import State
+from cellrt.narrate import words
+from cellrt.runtime.region import HEALTH_WORDS, Health, Status
+from cellrt.scan.histogram import BINS, summary
+from cellrt.scan.plan import Plan
+from cellrt.shared.memory import Region
+from cellrt.supervisor import Read
+from cellrt.wire import Ints
+
+Report = dict[str, Any]
+
+
+def steal_ticks() -> int:
+    """Clock ticks that the hypervisor kept from this machine, so far (the eighth of /proc/stat)."""
+    return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8])
+
+
+def boards(counts: Mapping[str, int], census: Mapping[str, int] | None) -> Report:
+    """The journal's count of boards; `in_line` is the plant's own, None where a plant cannot tell."""
+    told = {name: counts.get(name, 0) for name in ("entered", "completed", "rejected", "scrapped")}
+    return {**told, "in_line": None if census is None else census["in_line"]}
+
+
+def cells(plan: Plan, read: Read, departed: Mapping[str, int]) -> Report:
+    """Each cell's PackML state, the boards that left it, and why it stands where it does."""
+    told = {}
+    for cell in plan.cells:
+        first_out = int(read(f"{cell}.unit.first_out"))
+        row: Report = {"state": words(State(int(read(f"{cell}.unit.state"))))}
+        row["boards"] = departed.get(cell, 0)
+        if first_out:
+            row["first_out"] = plan.rules(cell)[first_out - 1]
+        told[cell] = row
+    return told
+
+
+def scan(plan: Plan, region: Region) -> Report:
+    """How the scan kept its time; microseconds."""
+    status = region.section("status").words
+    return {
+        "period_us": plan.line.period_ns / 1e3,
+        "count": int(status[Status.SCANS]),
+        "overruns": int(status[Status.OVERRUNS]),
+        "back_to_back": int(status[Status.BACK_TO_BACK]),
+        "wake_us": summary(region.section("lateness").words[:BINS]),
+        "exec_us": summary(region.section("execution").words[:BINS]),
+        "scheduler": "fifo" if status[Status.FIFO] else "other",
+    }
+
+
+def input_age_ms(plan: Plan, region: Region) -> dict[str, float]:
+    """Age of all devices' samples when a scan took them in; milliseconds of wall time."""
+    ages = region.section("ages").words.reshape(-1, BINS)
+    merged: Ints = ages.sum(axis=0)
+    merged[BINS - 2] = ages[:, BINS - 2].max()
+    told = summary(merged, 1e6)
+    del told["p999"]
+    return told
+
+
+def io(plan: Plan, region: Region) -> Report:
+    """Each device: whether it answers now, exchanges that failed, round trips in microseconds."""
+    told = {}
+    rtt = region.section("rtt").words.reshape(-1, BINS)
+    health = region.section("io").words[: len(plan.devices) * HEALTH_WORDS].reshape(-1, HEALTH_WORDS)
+    for number, (name, device) in enumerate(plan.line.devices.items()):
+        times = summary(rtt[number])
+        told[name] = {
+            "protocol": device.map.protocol,
+            "ok": bool(health[number, Health.OK]),
+            "errors": int(health[number, Health.ERRORS]),
+            "rtt_us": {"p50": times["p50"], "p99": times["p99"]},
+        }
+    return told
+
+
+def host() -> Report:
+    """Where it ran."""
+    return {
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+
+
+def write(path: Path, report: Report) -> None:
+    """Write a report, whole or not at all. Raises OSError."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(json.dumps(report, indent=2) + "\n")
+    fresh.replace(path)

@@ -1,0 +1,1 @@
+"""For those who test cells: a pytest plugin with lines in virtual time."""
