@@ -36,7 +36,7 @@ POWER_UP_NS = 5_000_000_000
 """Power-up is Stopped; devices that have not answered by then make it Aborted."""
 
 EXECUTE, STARTING, SUSPENDED = int(State.EXECUTE), int(State.STARTING), int(State.SUSPENDED)
-STOPPED = int(State.STOPPED)
+STOPPED, HELD = int(State.STOPPED), int(State.HELD)
 SC_BIT = 1 << Trigger.SC
 SUSPEND_BIT, UNSUSPEND_BIT = 1 << Trigger.SUSPEND, 1 << Trigger.UNSUSPEND
 STOP_CAUSE, PROCESS_CAUSE = int(Cause.STOP), int(Cause.PROCESS)
@@ -134,6 +134,7 @@ class Cell(Record):
         def rule_cause(self, rule: int) -> int: ...
         def guards(self) -> int: ...
         def next_step(self, step: int, conditions: int) -> int: ...
+        def late_rules(self) -> int: ...
         def late_rule(self, step: int) -> int: ...
         def step_within_ns(self, step: int) -> int: ...
         def step_action(self) -> None: ...
@@ -163,10 +164,18 @@ def watch_interlocks(cell: Cell) -> None:
     if not RUNNING_BITS >> unit.state & 1:
         lost &= ~cell.running_only()
     if RELEASE_BITS >> unit.state & 1:
-        unit.tripped &= lost
-        if unit.tripped == 0:
-            unit.first_out = 0
+        release(cell, lost)
     trip(cell, lost)
+
+
+@compiled
+def release(cell: Cell, lost: int) -> None:
+    """Forget what is lost no more. Held keeps a late step: that has no condition to come back."""
+    unit = cell.unit
+    kept = cell.late_rules() if unit.state == HELD else 0
+    unit.tripped &= lost | kept
+    if unit.tripped == 0:
+        unit.first_out = 0
 
 
 @compiled
@@ -204,7 +213,7 @@ def finish(cell: Cell, work_too: bool) -> bool:
     run_sequence(cell)
     if not cell.ports_moving() and (not work_too or cell.work_complete()):
         return True
-    return cell.now_ns - cell.unit.state_since_ns > FINISH_LIMIT_NS
+    return time_in_state_ns(cell) > FINISH_LIMIT_NS
 
 
 @compiled

@@ -60,6 +60,8 @@ def declare(cell: type[Cell]) -> None:
     exec(compile(source, filename, "exec"), namespace)
     for name, value in namespace.items():
         if callable(value) and getattr(value, "__code__", None) and not name.startswith("_"):
+            if name in cell.__dict__ or name in cell.sequence.names:
+                raise DeclarationError(f"{cell.type_name()}: every cell has a {name}() already")
             setattr(cell, name, value)
 
 
@@ -131,6 +133,10 @@ def running_only(self):
     """Bits of the rules that are looked at only in PackML's Running states."""
     return RUNNING_ONLY
 
+def late_rules(self):
+    """Bits of the rules that say how long a step may take."""
+    return LATE_RULES
+
 def rule_trigger(self, rule):
     """The `packml.Trigger` bit that the loss of a rule asks for."""
     return int(RULE_TRIGGER[rule])
@@ -171,6 +177,7 @@ def _tables(cell: type[Cell]) -> dict[str, Any]:
     late = [len(interlocks) + timed.index(s) if s.within_s else -1 for s in cell.sequence.steps]
     return {
         "RUNNING_ONLY": sum(1 << n for n, i in enumerate(interlocks) if i.only_running),
+        "LATE_RULES": sum(1 << rule for rule in late if rule >= 0),
         "RULE_TRIGGER": np.array(triggers, np.int64),
         "RULE_CAUSE": np.array(causes, np.int64),
         "LATE_RULE": np.array(late or [-1], np.int64),
@@ -200,6 +207,8 @@ def _check(cell: type[Cell]) -> None:
             raise DeclarationError(
                 f"{where}: step {name!r} has the name of a tag or a PackML state"
             )
+        if hasattr(cell.__mro__[-3], name):
+            raise DeclarationError(f"{where}: every cell has a {name}() already")
     for declared in cell.fields.values():
         if declared.role is Role.OUTPUT and declared.safe is not None:
             missing = [c.name for c in Cause if c is not Cause.NONE and c not in declared.safe]

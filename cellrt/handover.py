@@ -167,7 +167,7 @@ class Outfeed(Record):
     hears: Demand
 
     def give(self, board: Board, ready: bool, gone: bool) -> bool:
-        """Offer `board` while `ready`; `gone`: this cell's exit is clear. True while it must move."""
+        """Offer `board` while `ready`; `gone`: our exit is clear. True while it must move."""
         self.settle(board)
         says, moving = self.says, self.moving()
         if not moving:

@@ -18,6 +18,7 @@ results compiled than in plain Python. Widths on the wire belong to the device m
 from __future__ import annotations
 
 import enum
+import inspect
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -161,7 +162,7 @@ def leaves(cls: type[Record]) -> Iterator[tuple[str, Field]]:
 
 
 def find(cls: type[Record], path: str) -> Leaf:
-    """The scalar tag at a dotted `path`. Raises KeyError with the nearest name that exists."""
+    """The scalar tag at a dotted `path`. Raises KeyError with what is no tag of its record."""
     offset, inside, declared = 0, cls, None
     for part in path.split("."):
         if part not in inside.fields:
@@ -179,14 +180,17 @@ def _declared(cls: type[Record]) -> dict[str, Field]:
     fields: dict[str, Field] = {}
     for base in reversed(cls.__mro__[1:]):
         fields.update(base.__dict__.get("fields", {}) if issubclass(base, Record) else {})
-    own = cls.__dict__.get("__annotations__", {})
+    own = inspect.get_annotations(cls)
     for name, kind in typing.get_type_hints(cls).items():
         if typing.get_origin(kind) is ClassVar or name not in own:
             continue
+        if name not in fields and hasattr(cls.__mro__[1], name):
+            raise DeclarationError(f"{cls.type_name()}.{name}: every record has a {name} already")
         declared = cls.__dict__.get(name)
         if isinstance(kind, type) and issubclass(kind, Record) and declared is None:
             fields[name] = Field(Role.VAR, name=name, kind=kind)
         elif kind in (bool, int, float) and isinstance(declared, Field):
+            _check_default(f"{cls.type_name()}.{name}", kind, declared)
             fields[name] = replace(declared, name=name, kind=kind)
         else:
             raise DeclarationError(
@@ -194,6 +198,19 @@ def _declared(cls: type[Record]) -> dict[str, Field]:
                 "Input(), Output() or Parameter(), or a record without a value"
             )
     return fields
+
+
+def _check_default(where: str, kind: type[Any], declared: Field) -> None:
+    value = declared.default
+    if value is None:
+        return
+    fits: Any = (int, float) if kind is float else kind
+    if not isinstance(value, fits) or (kind is not bool and isinstance(value, bool)):
+        raise DeclarationError(f"{where} is {kind.__name__} but its default is {value!r}")
+    low = -np.inf if declared.low is None else declared.low
+    high = np.inf if declared.high is None else declared.high
+    if not low <= value <= high:
+        raise DeclarationError(f"{where}: its default {value} is outside {low}..{high}")
 
 
 def _dtype(cls: type[Record]) -> np.dtype[np.void]:

@@ -33,8 +33,12 @@ class Magazine(Cell):
     magazine_in_position: bool = Input(doc="the lift stands at a slot")
     magazine_full: bool = Input()
     magazine_run: bool = Output(safe=always(to(False)), doc="belt that pulls the board in")
-    magazine_index: bool = Output(safe=always(to(False)), doc="to the next slot, on its rising edge")
-    magazine_exchange: bool = Output(safe=always(to(False)), doc="swap magazines, on its rising edge")
+    magazine_index: bool = Output(
+        safe=always(to(False)), doc="to the next slot, on its rising edge"
+    )
+    magazine_exchange: bool = Output(
+        safe=always(to(False)), doc="swap magazines, on its rising edge"
+    )
     good: int = Var(retain=True, doc="boards stored good")
     failed: int = Var(retain=True, doc="boards stored failed")
 
@@ -75,7 +79,9 @@ class Magazine(Cell):
 
     def execute(self) -> None:
         free = self.board.id == 0 and self.magazine_in_position and not self.magazine_full
-        self.magazine_run = self.infeed.take(self.board, free, self.magazine_loaded, self.magazine_entry)
+        self.magazine_run = self.infeed.take(
+            self.board, free, self.magazine_loaded, self.magazine_entry
+        )
         self.magazine_index = False
         self.magazine_exchange = False
 
