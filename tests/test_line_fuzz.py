@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import shutil
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import tomlkit
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellrt.line.load import LineError, load_line
@@ -83,16 +84,16 @@ def mutate(data: Data, chance: random.Random) -> None:
         case 1:
             table[chance.choice(NAMES)] = table.pop(key)
         case 2:
-            table[key] = chance.choice(VALUES)
+            table[key] = copy.deepcopy(chance.choice(VALUES))
         case 3:
-            table[chance.choice(NAMES)] = table[key]
+            table[chance.choice(NAMES)] = copy.deepcopy(table[key])
         case 4:
-            chance.choice([t for t in tables(data) if t])[key] = chance.choice(VALUES)
+            chance.choice([t for t in tables(data) if t])[key] = copy.deepcopy(
+                chance.choice(VALUES)
+            )
 
 
-FUZZ = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = settings(max_examples=100, deadline=None)
 
 
 @FUZZ

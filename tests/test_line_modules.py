@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -33,7 +34,7 @@ counter = { input = 0, type = "u16" }
 go = { coil = 0 }
 """
 
-ONE = """from cellrt import Cause, Cell, Interlock, Output, Record, Sequence, Step, Var, always, to
+ONE = """from cellrt import *
 
 class One(Cell):
     go: bool = Output(safe=always(to(False)))
@@ -113,6 +114,10 @@ def said(path: Path) -> list[str]:
             "give it `to(...)` true or false, in the class",
         ),
         (
+            ONE.replace("to(False)", "hold(float('nan'), False)"),
+            "{module}:One.go cannot react to STOP after nan s; give it 0 to 86400 s, in the class",
+        ),
+        (
             f"{ONE}    period_ms = 'slow'\n",
             "{module}:One is scanned every slow ms, no multiple of the base period of "
             "10 ms; change its `period_ms`, or that of [line] to one that divides it",
@@ -125,14 +130,43 @@ def test_bad_module_is_one_message_at_the_type(module: str, code: str, message: 
     assert expected in [m.removeprefix("line.toml:10: ") for m in said(path)]
 
 
-def test_reaction_missing_inside_a_record_is_refused(module: str) -> None:
+@pytest.mark.parametrize(
+    ("reactions", "missing"),
+    [
+        ("{Cause.STOP: to(False)}", " to process, comms, guard, estop"),
+        ("to(False)", ""),
+        ("{'stop': to(False)}", ""),
+        ("None", ""),
+    ],
+)
+def test_reaction_missing_inside_a_record_is_refused(
+    module: str, reactions: str, missing: str
+) -> None:
     code = ONE.replace("class One(Cell):", "class Valve(Record):")
-    code = code.replace("always(to(False))", "{Cause.STOP: to(False)}")
+    code = code.replace("always(to(False))", reactions)
     path = write(module, f"{code}\nclass One(Cell):\n    valve: Valve\n")
     path.write_text(path.read_text() + 'io = { "valve.go" = "box.go" }\n')
     assert said(path) == [
-        "line.toml:9: output one.valve.go has no safe reaction to process, comms, guard, estop; "
+        f"line.toml:9: output one.valve.go has no safe reaction{missing}; "
         'declare `Output(safe=...)` or add `safe."valve.go" = false` to [cells.one]'
+    ]
+
+
+def test_finding_in_a_class_is_a_problem_of_its_cell(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = ModuleType("cellrt.check")
+    check.findings = lambda kind: [f"{kind.__name__}.execute divides"]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cellrt.check", check)
+    assert said(write(module)) == [
+        f"line.toml:10: {module}:One: One.execute divides; mend it in the class"
+    ]
+
+
+def test_line_without_a_cell_is_refused(module: str) -> None:
+    assert said(write(module, line=LINE.partition("[cells.one]")[0] + "[cells]\n")) == [
+        "line.toml:9: [cells] has no cell; "
+        'add one: `[cells.infeed]`, `type = "cells.conveyor:Conveyor"`'
     ]
 
 

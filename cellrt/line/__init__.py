@@ -1,1 +1,35 @@
-"""The line file and the device maps: read, checked whole, and made into one `LineSpec`."""
+"""The line file and the device maps: read, checked whole, and made into one `LineSpec`.
+
+```toml
+[line]
+name = "print-station"
+period_ms = 10                     # base scan period, 0.2 to 1000 ms; divides a second
+seed = 1                           # of every simulated chance
+unattended = false                 # may restart by itself when armed locally
+
+[devices.coupler]
+map = "coupler.toml"               # beside this file, else beside the module of one of the cells
+address = "192.168.1.20:502"       # OPC UA: "opc.tcp://192.168.1.30:4840"
+poll_ms = 10
+stale_ms = 200                     # no fresh sample for so long: bad
+recover_ms = 500                   # good for so long before it counts again
+sim = "hw_sim.coupler:Coupler"     # what stands in for it with --sim
+
+[cells.infeed]
+type = "cells.conveyor:Conveyor"   # from this folder or an installed package
+device = "coupler"                 # tags named nowhere else are its points of the same name
+io = { run = "coupler.infeed_run" }
+params = { }
+safe = { run = false }             # see `cellrt.line.values`
+to = "printer"                     # hands over to that cell's infeed, or "printer.infeed_2"
+
+[io]                               # for every cell that has a tag of this name
+estop_released = "safety.estop_released"
+
+[sim]                              # the simulated plant
+belts = [["coupler.infeed", "printer.belt"]]
+power = "safety"
+```
+
+Device maps are described in `cellrt.line.device_map`.
+"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -212,6 +211,8 @@ def _cells(
 
 def _findings(kind: type[Cell]) -> list[str]:
     """What compiled and plain Python would do differently in this class."""
-    if importlib.util.find_spec("cellrt.check") is None:
+    try:
+        check = importlib.import_module("cellrt.check")
+    except ModuleNotFoundError:
         return []
-    return [str(finding) for finding in importlib.import_module("cellrt.check").findings(kind)]
+    return [str(finding) for finding in check.findings(kind)]

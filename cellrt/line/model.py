@@ -18,6 +18,7 @@ from cellrt.line.source import Keys, Source
 CLASS = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 LINE_NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 INT64_MAX = 2**63 - 1
+DAY_S = 86_400.0
 
 Width = Literal["bool", "i16", "u16", "i32", "u32", "i64", "f32", "f64"]
 Address = Annotated[int | None, Field(ge=0, le=65535, examples=["0"])]
@@ -89,8 +90,8 @@ class ReactionTable(Shape):
     """A safe reaction that is not at once: `{ hold_s = 2.0, value = false }`."""
 
     value: Any = Field(examples=["false"])
-    hold_s: float | None = Field(None, ge=0, examples=["2.0"])
-    run_out_s: float | None = Field(None, ge=0, examples=["30.0"])
+    hold_s: float | None = Field(None, ge=0, le=DAY_S, examples=["2.0"])
+    run_out_s: float | None = Field(None, ge=0, le=DAY_S, examples=["30.0"])
 
 
 class MapFile(Shape):
@@ -135,7 +136,7 @@ WANTED = {
     "string_too_short": "no empty string",
     "literal_error": "{expected}",
     "greater_than_equal": "{ge:g} or more",
-    "less_than_equal": "{le:g} or less",
+    "less_than_equal": "{le:.12g} or less",
 }
 PATTERNS = {
     CLASS: "`module:Class`",

@@ -101,7 +101,7 @@ def _number(container: Container, path: Keys, line: int, lines: dict[Keys, int])
     """Enter the line of each key of a container that begins on `line`; returns where it ends.
 
     tomlkit keeps every character but no positions, so they are counted as the text is put together.
-    (Behind an array of tables, which neither file has, it may join tables: lines are then only near.)
+    (Behind an array of tables, which neither file has, it may reorder: lines are then only near.)
     """
     for key, item in container.body:
         if key is None or isinstance(item, Whitespace):

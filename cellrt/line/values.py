@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from cellrt.interlock import CAUSES, Reaction, Reactions, always, hold, run_out, to
-from cellrt.line.model import INT64_MAX, CellTable, ReactionTable, shaped, shown
+from cellrt.interlock import CAUSES, Cause, Reaction, Reactions, always, hold, run_out, to
+from cellrt.line.model import DAY_S, INT64_MAX, CellTable, ReactionTable, shaped, shown
 from cellrt.line.problem import choose
 from cellrt.line.source import Keys, Source
 from cellrt.tags import Field, Record, Role, Scalar, leaves
@@ -69,7 +69,7 @@ class Values:
 
     def _declared(self, tag: str, field: Field) -> Reactions:
         """The class's own reactions, all of them of the output's type."""
-        safe = field.safe or {}
+        safe = _own(field)
         missing = [c.name.lower() for c in CAUSES if c not in safe]
         if missing:
             to_what = "" if len(missing) == len(CAUSES) else f" to {', '.join(missing)}"
@@ -83,6 +83,10 @@ class Values:
                 value = shown(getattr(reaction, "value", reaction))
                 what = f"{self.kind.type_name()}.{tag} cannot react to {cause.name} with {value}"
                 self._fault(("type",), what, f"give it `to(...)` {takes(field)}, in the class")
+            elif not 0 <= reaction.after_s <= DAY_S:
+                after = f"{cause.name} after {reaction.after_s:g} s"
+                what = f"{self.kind.type_name()}.{tag} cannot react to {after}"
+                self._fault(("type",), what, f"give it 0 to {DAY_S:g} s, in the class")
         return safe
 
     def _reactions(self, tag: str, field: Field, data: object) -> Reactions:
@@ -90,7 +94,7 @@ class Values:
         if not isinstance(data, dict) or not data.keys().isdisjoint(ReactionTable.model_fields):
             reaction = self._reaction(at, data, field)
             return always(reaction) if reaction else {}
-        reactions = dict(field.safe or {})
+        reactions = _own(field)
         unknown = [name for name in data if name not in CAUSE_NAMES]
         for name in unknown:
             self._fault((*at, name), f"unknown cause {name!r}", choose(name, CAUSE_NAMES))
@@ -136,6 +140,12 @@ class Values:
 
     def _fault(self, keys: Keys, what: str, mend: str) -> None:
         self.source.fault(("cells", self.name, *keys), what, mend)
+
+
+def _own(field: Field) -> dict[Cause, Reaction]:
+    """What the class itself says, as far as it is by cause."""
+    said = field.safe if isinstance(field.safe, Mapping) else {}
+    return {cause: said[cause] for cause in CAUSES if cause in said}
 
 
 def fits(data: object, field: Field) -> bool:
