@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from cellrt.cell import Cell
+from cellrt.line import honest_import
 from cellrt.line.problem import choose
 from cellrt.tags import DeclarationError
 
@@ -86,6 +87,7 @@ def _is_file(path: Path) -> bool:
 
 def _module(name: str) -> ModuleType:
     """Import a module; whatever its code does, only ResolveError comes out."""
+    honest_import.install()
     importlib.invalidate_caches()
     try:
         return importlib.import_module(name)
