@@ -233,11 +233,13 @@ def test_simulation_is_resolved_only_when_asked_for(module: str) -> None:
     assert str(caught.value) == f"line.toml:8: module '{module}' has no 'Sim'; choose among One"
 
 
-def test_device_without_simulation_is_refused_when_asked_for(module: str) -> None:
-    with pytest.raises(
-        LineError, match=r"line.toml:5: device 'box' has no simulation; add `sim = "
-    ):
-        sim_classes(load_line(write(module)))
+def test_device_without_simulation_stays_out(module: str) -> None:
+    assert sim_classes(load_line(write(module))) == {}
+
+
+def test_simulation_is_given_by_device(module: str) -> None:
+    sim = LINE.replace('"127.0.0.1:502"\n', '"127.0.0.1:502"\nsim = "pathlib:Path"\n')
+    assert sim_classes(load_line(write(module, line=sim))) == {"box": Path}
 
 
 def test_resolve_gives_class_or_names_the_nearest() -> None:

@@ -15,7 +15,9 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-INSTALLED = tuple(str(Path(sysconfig.get_path(p)).resolve()) for p in ("stdlib", "purelib", "platlib"))
+INSTALLED = tuple(
+    str(Path(sysconfig.get_path(p)).resolve()) for p in ("stdlib", "purelib", "platlib")
+)
 
 
 class SourceLoader(SourceFileLoader):

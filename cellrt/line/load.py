@@ -66,16 +66,12 @@ def load_line(path: Path) -> LineSpec:
 
 
 def sim_classes(line: LineSpec) -> dict[str, Any]:
-    """What simulates each device of a line. Raises LineError for every one that cannot be had."""
+    """What simulates each device that has a `sim`. Raises LineError with every wrong name."""
     source = parse(line.text, str(line.path))
     classes: dict[str, Any] = {}
-    for name, device in line.devices.items():
+    for name, sim_name in ((d.name, d.sim) for d in line.devices.values() if d.sim):
         try:
-            if device.sim is None:
-                raise ResolveError(
-                    f"device {name!r} has no simulation", 'add `sim = "module:Class"`'
-                )
-            classes[name] = resolve(device.sim)
+            classes[name] = resolve(sim_name)
         except ResolveError as error:
             source.fault(("devices", name, "sim"), error.what, error.mend)
     if source.problems:

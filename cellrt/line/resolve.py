@@ -24,7 +24,7 @@ from cellrt.tags import DeclarationError
 CELLRT = str(Path(__file__).parent.parent)
 
 
-class ResolveError(Exception):
+class ResolveError(ValueError):
     """A name that leads nowhere: `what` is wrong and how to `mend` it."""
 
     def __init__(self, what: str, mend: str) -> None:
