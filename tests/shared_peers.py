@@ -1,10 +1,11 @@
-"""Processes that hand data over at full speed, and one that kills them. Run by test_shared_kills.py.
+"""Processes that hand data over at full speed, and one that kills them; for test_shared_kills.py.
 
     python shared_peers.py write|read|churn FD       one side alone, or a load on the machine
     python shared_peers.py kill KIND KILLS SEED FD   both sides of a kind, killed and started again
 
-Every frame, command and event has its number in word 0 and words that follow from it, so that a mixture
-of two is seen. Writers take their next number from the shared memory, as a restarted scan would.
+Every frame, command and event has its number in word 0 and words that follow from it, so that a
+mixture of two is seen. Writers take their next number from the shared memory, as a restarted scan
+would.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from numba import types
 
 from cellrt.compiler.cache import cached_njit
-from cellrt.compiler.native import load_acquire, store_release
+from cellrt.compiler.native import load_acquire, pause, store_release
 from cellrt.shared.memory import Region, attach, create
 from cellrt.shared.queue import pop, push, queue_bytes
 from cellrt.shared.ring import append, read_after, ring_bytes
@@ -36,9 +37,9 @@ KINDS = ("triple", "queue", "ring")
 DEADLINE_S = 60.0
 
 MARK, TORN, DISORDER, ISSUED, CONFIRMED, UNJUSTIFIED, SHARED_SLOT = range(7)
-"""Words of the tally. MARK: number noted last << 32 | how many were noted; one word, one store."""
+"""Words of the tally. MARK: number noted last << 32 | how many were noted, for one store."""
 WRITER, READER = 0, 1
-"""Words of the section `stop`: the side whose word is not 0 ends."""
+"""Words of the section `stop`. Not 0: the side ends, a reader once it has noted so many."""
 
 sched_yield: Any = types.ExternalFunction("sched_yield", types.int32())
 
@@ -77,16 +78,16 @@ def write_frames(base: int, stop: int, tally: Ints, frame: Ints) -> None:
 
 @cached_njit
 def read_frames(base: int, stop: int, tally: Ints, frame: Ints) -> None:
-    if recall(base, frame.size, frame.ctypes.data) and frame[0] > tally[MARK] >> 32:
-        note(tally, frame)  # its last reader was killed before it could say so
+    if recall(base, frame.size, frame.ctypes.data) and frame[0] != tally[MARK] >> 32:
+        note(tally, frame)
     while True:
-        ending = load_acquire(stop) != 0
+        enough = load_acquire(stop)
         if take(base, frame.size, frame.ctypes.data):
             note(tally, frame)
-        elif ending:
+        elif enough != 0 and tally[MARK] & 0xFFFFFFFF >= enough:
             break
         else:
-            sched_yield()
+            pause()
 
 
 @cached_njit
@@ -106,10 +107,10 @@ def send_commands(base: int, stop: int, tally: Ints, command: Ints) -> None:
 @cached_njit
 def receive_commands(base: int, stop: int, tally: Ints, command: Ints) -> None:
     while True:
-        ending = load_acquire(stop) != 0
+        enough = load_acquire(stop)
         if pop(base, CAPACITY, command.ctypes.data):
             note(tally, command)
-        elif ending:
+        elif enough != 0 and tally[MARK] & 0xFFFFFFFF >= enough:
             break
         else:
             sched_yield()
@@ -126,7 +127,7 @@ def append_events(base: int, stop: int, tally: Ints, event: Ints) -> None:
 def read_events(base: int, stop: int, tally: Ints, events: Ints) -> None:
     cursor = base + 64
     while True:
-        ending = load_acquire(stop) != 0
+        enough = load_acquire(stop)
         count = read_after(base, CAPACITY, load_acquire(cursor), events.ctypes.data, len(events))
         published = load_acquire(base)
         for i in range(count):
@@ -137,7 +138,7 @@ def read_events(base: int, stop: int, tally: Ints, events: Ints) -> None:
                 note(tally, events[i])
         if count > 0:
             store_release(cursor, events[count - 1, 0])
-        elif ending:
+        elif enough != 0 and tally[MARK] & 0xFFFFFFFF >= enough:
             break
         else:
             sched_yield()
@@ -157,18 +158,25 @@ def side(region: Region, kind: str, which: int) -> Callable[[], None]:
     loop = SIDES[kind][which]
     shape = {"triple": (FRAME_WORDS,), "queue": (8,), "ring": ((8,), (16, 8))[which]}[kind]
     arguments = section.address, stop.address + 8 * which, tally, np.zeros(shape, np.int64)
-    stop.words[which] = 1
+    stop.words[which] = -1
     loop(*arguments)
     stop.words[which] = 0
     return lambda: loop(*arguments)
 
 
-def start(work: Callable[[], None]) -> int:
+def keep_apart(which: int) -> None:
+    """Give each side a core: on the same one they would take turns and never meet."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[which % len(cores)]})
+
+
+def start(work: Callable[[], None], which: int) -> int:
     """A process of its own for `work`, a copy of this one and so there at once. Returns its pid."""
     pid = os.fork()
     if pid == 0:
         try:
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+            keep_apart(which)
             work()
             os._exit(0)
         finally:
@@ -179,14 +187,14 @@ def start(work: Callable[[], None]) -> int:
 def kill_and_restart(region: Region, kind: str, kills: int, seed: int) -> None:
     """Kill each side `kills` times, now and then both at once, at moments that nobody chose."""
     chance = random.Random(seed)
-    work = [side(region, kind, which) for which in (WRITER, READER)]
-    pids = [start(each) for each in work]
+    work = side(region, kind, WRITER), side(region, kind, READER)
+    pids = [start(work[which], which) for which in (WRITER, READER)]
     tally, progress = region.section("tally").words, region.section(kind).words
     plan = [[WRITER], [READER]] * (kills - kills // 4) + [[WRITER, READER]] * (kills // 4)
     chance.shuffle(plan)
     for victims in plan:
         moment = int(progress[0]) + chance.randrange(1, 3000) * (256 if kind == "triple" else 1)
-        wait_until(lambda moment=moment: progress[0] >= moment)
+        wait_until(progress, moment)
         for victim in victims:
             os.kill(pids[victim], signal.SIGKILL)
         for victim in victims:
@@ -194,23 +202,24 @@ def kill_and_restart(region: Region, kind: str, kills: int, seed: int) -> None:
         if kind == "triple":
             tally[SHARED_SLOT] += sorted(owners(int(progress[0]))) != [0, 1, 2]
         for victim in victims:
-            pids[victim] = start(work[victim])
+            pids[victim] = start(work[victim], victim)
     for which in (WRITER, READER):
         region.section("stop").words[which] = 1
         assert os.waitpid(pids[which], 0)[1] == 0
 
 
-def wait_until(reached: Callable[[], bool]) -> None:
-    """Look until it is so. Raises TimeoutError after a minute."""
+def wait_until(progress: Ints, moment: int) -> None:
+    """Look until the first word of `progress` has reached `moment`. Raises TimeoutError."""
     end = time.monotonic() + DEADLINE_S
-    while not reached():
+    while progress[0] < moment:
         os.sched_yield()
         if time.monotonic() > end:
             raise TimeoutError
 
 
 def churn() -> None:
-    """Keep a core and the garbage collector busy, until killed."""
+    """Keep what the peers leave of the cores busy, until killed."""
+    os.nice(5)
     while True:
         kept = [[i] for i in range(10_000)]
         kept.append(kept)  # type: ignore[arg-type]
@@ -224,7 +233,9 @@ def main(arguments: Sequence[str]) -> None:
     if role == "kill":
         kill_and_restart(region, rest[0], int(rest[1]), int(rest[2]))
     else:
-        work = side(region, "triple", WRITER if role == "write" else READER)
+        which = WRITER if role == "write" else READER
+        keep_apart(which)
+        work = side(region, "triple", which)
         print("ready", flush=True)
         sys.stdin.readline()
         work()

@@ -1,8 +1,8 @@
 """What compiled code needs and Python does not have: atomic words, addresses, the clock.
 
 Addresses are int64 (user space ends far below 2**63), never uint64: numba makes a float64 of
-int64 + uint64. Atomic operations act on one aligned 8-byte word. Nothing here allocates, and nothing
-holds an address of this process, so whatever calls it can be cached.
+int64 + uint64. Atomic operations act on one aligned 8-byte word. Nothing here allocates, and
+nothing holds an address of this process, so whatever calls it can be cached.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Emitter = Callable[..., Any]
 def primitive(signature: Any) -> Callable[[Emitter], Callable[..., Any]]:
     """Make a function of compiled code from one that writes its instructions.
 
-    The emitter takes the LLVM builder and the operands; compiled code calls it with the operands only.
+    The emitter takes the LLVM builder and the operands; compiled code passes the operands only.
     """
 
     def wrap(emitter: Emitter) -> Callable[..., Any]:
@@ -49,7 +49,8 @@ def primitive(signature: Any) -> Callable[[Emitter], Callable[..., Any]]:
         def typing(_: Any, *operand_types: Any) -> Any:
             return signature, emit
 
-        return intrinsic(typing)
+        made: Callable[..., Any] = intrinsic(typing)
+        return made
 
     return wrap
 
@@ -127,7 +128,7 @@ def emit_pause(builder: Any, machine: str) -> None:
 def copy_bytes(builder: Any, target: Any, source: Any, nbytes: Any) -> None:
     """copy_bytes(target, source, nbytes): memcpy between addresses; the two must not overlap."""
     to, of = (builder.inttoptr(address, cgutils.voidptr_t) for address in (target, source))
-    cgutils.raw_memcpy(builder, to, of, nbytes, 1)  # type: ignore[no-untyped-call]
+    cgutils.raw_memcpy(builder, to, of, nbytes, 1)
 
 
 @primitive(types.void(types.int64, types.int64))

@@ -1,7 +1,7 @@
 """The shared block: a memfd that the watcher makes and every process of the line maps.
 
-A memfd and not `multiprocessing.shared_memory`: it has no name to collide or to clean up, it lives as
-long as a process holds it, and a process that exits cannot unlink it for the others.
+A memfd and not `multiprocessing.shared_memory`: it has no name to collide or to clean up, it lives
+as long as a process holds it, and a process that exits cannot unlink it for the others.
 
     bytes 0-63      magic, version, size, size of the directory, layout hash (4 words)
     bytes 64-127    epoch
@@ -144,11 +144,11 @@ def attach(fd: int, layout_hash: str) -> Region:
     for the same layout, and is whole.
     """
     try:
-        header = np.frombuffer(os.pread(fd, LINE_BYTES, 0), np.int64)
+        header = np.frombuffer(os.pread(fd, LINE_BYTES, 0).ljust(LINE_BYTES, b"\0"), np.int64)
         size = os.fstat(fd).st_size
     except OSError as error:
         raise RegionMismatch(f"file descriptor {fd}: {error.strerror}") from None
-    if header.size < LINE_WORDS or header[_MAGIC] != MAGIC:
+    if header[_MAGIC] != MAGIC:
         raise RegionMismatch(f"file descriptor {fd} is no region of a cellrt line")
     if header[_VERSION] != VERSION:
         raise RegionMismatch(f"the region has version {header[_VERSION]}, this program {VERSION}")
@@ -156,12 +156,14 @@ def attach(fd: int, layout_hash: str) -> Region:
         raise RegionMismatch(f"the region says it has {header[_SIZE]} bytes, but it has {size}")
     if not np.array_equal(header[_HASH:], _hash_words(layout_hash)):
         found = header[_HASH:].tobytes().hex()
-        raise RegionMismatch(f"the region is for layout {found[:12]}, this program has {layout_hash[:12]}")
+        raise RegionMismatch(
+            f"the region is for layout {found[:12]}, this program has {layout_hash[:12]}"
+        )
     return Region(fd)
 
 
 def address_of(array: Ints, nwords: int) -> int:
-    """Address of an array for compiled code. Raises ValueError unless it is `nwords` packed int64."""
+    """Address of an array for compiled code. Raises ValueError if not `nwords` packed int64."""
     if array.dtype != np.int64 or array.size != nwords or not array.flags.c_contiguous:
         raise ValueError(
             f"expected {nwords} int64 in one piece, got {array.size} {array.dtype}"

@@ -4,9 +4,9 @@
     bytes 64-127   received: how many were ever popped (written by the receiver)
     then           the commands, a cache line each
 
-A command is in the queue from the store of `sent` on, so one that its sender did not live to finish is
-never seen. It is out of the queue from the store of `received` on, before the receiver acts on it: one
-that its receiver did not live to carry out is not carried out twice.
+A command is in the queue from the store of `sent` on, so one that its sender did not live to finish
+is never seen. It is out of the queue from the store of `received` on, before the receiver acts on
+it, so one that its receiver did not live to finish is not carried out twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def queue_bytes(capacity: int) -> int:
 
 @cached_njit
 def push(base: int, capacity: int, command: int) -> bool:
-    """Sender: append the command at address `command`. False, and nothing sent, when the queue is full."""
+    """Sender: append the command at address `command`. False, and nothing sent, when it is full."""
     sent = load_acquire(base)
     if sent - load_acquire(base + _RECEIVED) >= capacity:
         return False

@@ -1,12 +1,13 @@
 """The event ring: the scan appends and never waits; who reads too late learns how many it lost.
 
     bytes 0-63     published: number of the newest record (written by the scan)
-    bytes 64-127   cursor: number of the last record that the reader has put away (written by the reader)
+    bytes 64-127   cursor: number of the last record put away (written by the reader)
     then           the records, a cache line each
 
-Records are numbered from 1, over every restart of either side; word 0 of a record is its number, the
-other seven are the event. While a record is written its number is 0, so a reader that finds the same
-number before and after its copy has copied a whole record (a sequence lock for each record).
+Records are numbered from 1, over every restart of either side; word 0 of a record is its number,
+the other seven are the event. The number is 0 while the other words are written. So a published
+record whose number still stands after it was copied was copied whole: a sequence lock for each
+record. (There is no need to look before the copy too: a number that is gone does not come back.)
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def append(base: int, capacity: int, record: int) -> int:
 
 @cached_njit
 def read_after(base: int, capacity: int, cursor: int, target: int, limit: int) -> int:
-    """Copy up to `limit` successive records numbered above `cursor` to address `target`; returns how many.
+    """Copy up to `limit` successive records numbered above `cursor` to `target`; returns how many.
 
     Those that were overwritten are passed over: the number of the first record says how many.
     """
@@ -54,10 +55,9 @@ def read_after(base: int, capacity: int, cursor: int, target: int, limit: int) -
             break
         slot = base + _RECORDS + number % capacity * LINE_BYTES
         to = target + count * LINE_BYTES
-        before = load_acquire(slot)
         copy_bytes(to, slot, LINE_BYTES)
         fence()
-        if before == number and load_acquire(slot) == number:
+        if load_acquire(slot) == number:
             count += 1
         elif count > 0:
             break
@@ -80,8 +80,8 @@ class RingWriter:
 class RingReader:
     """The reader's side, for Python.
 
-    `read` looks, `confirm` moves the cursor in the shared memory. A reader that was killed between the
-    two reads the same records again, and tells by their numbers which ones it has put away already.
+    `read` looks, `confirm` moves the cursor in the shared memory. A reader that was killed between
+    the two reads the same records again, and tells by their numbers which it has put away already.
     """
 
     def __init__(self, section: Section, limit: int = 1024) -> None:

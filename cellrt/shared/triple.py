@@ -1,16 +1,16 @@
 """The triple buffer: whole frames from one writer to one reader, the newest wins, nobody waits.
 
-Of three slots one is the writer's, one the reader's, and the third holds either the newest frame, not
-yet taken, or nothing of interest. Who owns which slot is one word, changed only by atomic steps:
+Of three slots one is the writer's, one the reader's, and the third holds the newest frame, not yet
+taken, or nothing of interest. Who owns which slot is one word, changed only by atomic steps:
 
     bits 0-1  the writer's slot                    bit 6   fresh: `newest` was not taken yet
     bits 2-3  newest: the slot published last      bits 8- how many frames were published
     bits 4-5  the other one
 
 While fresh, the other slot is the reader's; to take, the reader clears `fresh`, and `newest` is its
-slot from then on, the other one spare. To publish, the writer puts a new word in the place of the one
-it read. If the reader took in between, the writer does that once more; it cannot happen twice, because
-only the writer sets `fresh`. So there is no loop on either side.
+slot from then on, the other one spare. To publish, the writer puts a new word in the place of the
+one it read. If the reader took in between, the writer does that once more; it cannot happen twice,
+because only the writer sets `fresh`. So there is no loop on either side.
 
 Because ownership is a single word, it is a permutation of the slots at every instruction. A process
 that was killed takes up again where the word says it stood; there is nothing to repair.
@@ -48,7 +48,7 @@ def slot_stride(slot_words: int) -> int:
 
 @compiled
 def owners(word: int) -> tuple[int, int, int]:
-    """Slots of (writer, newest, other). Kept relative to (0, 1, 2), so that a word of 0 is valid."""
+    """Slots of (writer, newest, other), kept relative to 0, 1, 2 so that a word of 0 is valid."""
     return word & 3, word >> 2 & 3 ^ 1, word >> 4 & 3 ^ 2
 
 
@@ -61,7 +61,7 @@ def readers_slot(word: int) -> int:
 
 @compiled
 def after_publish(word: int) -> int:
-    """The word when the writer's slot has become the newest; the writer gets the one nobody reads."""
+    """The word once the writer's slot is the newest; the writer gets the one that nobody reads."""
     published, newest, other = owners(word)
     spare = newest if word & FRESH else other
     kept = readers_slot(word)
@@ -92,17 +92,17 @@ def take(base: int, slot_words: int, target: int) -> bool:
     """Reader: copy the newest frame to address `target`. False if it was taken before."""
     if load_acquire(base) & FRESH == 0:
         return False
-    clear_bits(base, FRESH)
     return recall(base, slot_words, target)
 
 
 @cached_njit
 def recall(base: int, slot_words: int, target: int) -> bool:
-    """Reader: copy the frame taken last once more, as a restarted reader must.
+    """Reader: copy the newest frame, taken before or not: what a restarted reader begins with.
 
-    False, and nothing copied, if none was ever taken (or one of another length: then every frame
-    counts as not fresh, and goes stale).
+    False, and nothing copied, if none was ever published (or one of another length: such a frame
+    is never fresh, and so goes stale).
     """
+    clear_bits(base, FRESH)
     slot = slot_address(base, slot_words, readers_slot(load_acquire(base)))
     if load_acquire(slot + 8) != slot_words:
         return False
@@ -124,7 +124,7 @@ class TripleWriter:
         self._section = section
 
     def publish(self, frame: Ints) -> None:
-        """Make `frame` the newest. Raises ValueError if the section is not for frames of its length."""
+        """Make `frame` the newest. Raises ValueError if the section is for another length."""
         _check(self._section, frame.size)
         publish(self._section.address, frame.size, address_of(frame, frame.size))
 
@@ -136,12 +136,12 @@ class TripleReader:
         self._section = section
 
     def take(self, frame: Ints) -> bool:
-        """Fill `frame` with the newest one; False, and `frame` as it was, if that was taken before."""
+        """Fill `frame` with the newest one. False, and `frame` untouched, if taken before."""
         _check(self._section, frame.size)
         return bool(take(self._section.address, frame.size, address_of(frame, frame.size)))
 
     def recall(self, frame: Ints) -> bool:
-        """Fill `frame` with the one taken last, by this process or by the one before it."""
+        """Fill `frame` with the newest one, taken before or not. False if none was published."""
         _check(self._section, frame.size)
         return bool(recall(self._section.address, frame.size, address_of(frame, frame.size)))
 
