@@ -128,5 +128,9 @@ class OpcUaServer:
         self.nodes[name] = node
         return node
 
+    def sessions(self) -> int:
+        """Clients' sessions that the server keeps."""
+        return len(self.server.iserver._external_sessions)
+
     async def stop(self) -> None:
         await self.server.stop()

@@ -11,10 +11,11 @@ import pytest
 import pytest_asyncio
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.ua_binary import struct_to_binary
 from driver_peers import NAMESPACE, OpcUaServer, raw
 
 from cellrt.drivers.base import DeviceError
-from cellrt.drivers.opcua import OpcUaDriver
+from cellrt.drivers.opcua import OpcUaDriver, data_value
 from cellrt.drivers.open import open_driver
 from cellrt.wire import DeviceMap, Point, Wire
 
@@ -31,6 +32,11 @@ VALUES: dict[Wire, tuple[int | float, int | float]] = {
     Wire.F32: (0.0, 1.5),
     Wire.F64: (0.0, math.pi),
 }
+
+
+BAD = ua.StatusCode(ua.UInt32(StatusCodes.BadSensorFailure))
+UNCERTAIN = ua.StatusCode(ua.UInt32(StatusCodes.UncertainLastUsableValue))
+SEVEN = ua.Variant(7, ua.VariantType.Int32)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -69,12 +75,27 @@ async def test_values_of_every_type_written_come_back(plc: OpcUaServer) -> None:
     await driver.close()
 
 
-async def test_write_carries_no_status_and_no_timestamp(plc: OpcUaServer) -> None:
-    driver = driver_of(plc, a_map({}, {"i32": Wire.I32}))
-    await driver.connect()
-    await driver.exchange(raw(1, 77), raw(0))
-    await driver.close()
-    assert (await plc.nodes["i32"].read_data_value()).SourceTimestamp is None
+@pytest.mark.parametrize("wire", list(Wire))
+async def test_write_carries_a_value_and_nothing_else(wire: Wire) -> None:
+    """Many servers refuse a status or a timestamp from a client (BadWriteNotSupported)."""
+    contents = struct_to_binary(data_value(wire, 1))[0]  # a bit for each part, Part 6, 5.2.2.17
+    assert contents == 0b0000_0001
+
+
+async def test_failed_or_connected_twice_no_session_is_left_on_the_server(plc: OpcUaServer) -> None:
+    node = await plc.add("Broken", 0, ua.VariantType.Int32)
+    before = plc.sessions()
+    driver = driver_of(plc, a_map({"Broken": Wire.I32}, {}))
+    broken = ua.DataValue(SEVEN, BAD)
+    plc.server.iserver.set_attribute_value_callback(node.nodeid, lambda _node, _attribute: broken)
+    for _ in range(3):
+        await driver.connect()
+        await driver.connect()
+        assert plc.sessions() == before + 1
+        with pytest.raises(DeviceError, match="BadSensorFailure"):
+            await driver.exchange(raw(1), raw(0, 0))
+        await driver.close()
+        assert plc.sessions() == before
 
 
 async def test_unchanged_outputs_are_written_once_the_heartbeat_always(plc: OpcUaServer) -> None:
@@ -156,11 +177,6 @@ async def test_namespace_missing_fails_the_connect_and_lists_them(
     driver = OpcUaDriver("safety", plc.address, device_map, TIMEOUT_S)
     with pytest.raises(DeviceError, match=f"no namespace 'urn:other'.*{NAMESPACE}"):
         await driver.connect()
-
-
-BAD = ua.StatusCode(ua.UInt32(StatusCodes.BadSensorFailure))
-UNCERTAIN = ua.StatusCode(ua.UInt32(StatusCodes.UncertainLastUsableValue))
-SEVEN = ua.Variant(7, ua.VariantType.Int32)
 
 
 @pytest.mark.parametrize(

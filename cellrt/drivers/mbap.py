@@ -31,18 +31,18 @@ def flaw(request: bytes, answer: bytes) -> str:
     """
     if not request:
         return f"{len(answer)} bytes that were not asked for"
-    refused = answer[7:8] == bytes([request[7] | REFUSED])
+    refused = len(answer) > 7 and answer[7] == request[7] | REFUSED
     start, size = _refusal(request) if refused else _confirmation(request)
+    if start.startswith(answer[: len(start)]) and len(answer) <= size:
+        return ""
     for name, first, end in FIELDS:
         got = answer[first:end]
         if got != start[first : first + len(got)]:
             asked = int.from_bytes(start[first:end], "big")
             return f"answer with {name} {int.from_bytes(got, 'big')} in place of {asked}"
-    if not start.startswith(answer[: len(start)]):
-        return f"answer with data {answer[8 : len(start)].hex()} in place of {start[8:].hex()}"
     if len(answer) > size:
         return f"{len(answer) - size} bytes more than the answer"
-    return ""
+    return f"answer with data {answer[8 : len(start)].hex()} in place of {start[8:].hex()}"
 
 
 def _confirmation(request: bytes) -> tuple[bytes, int]:

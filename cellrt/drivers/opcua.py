@@ -79,6 +79,7 @@ class OpcUaDriver:
         self._read = ua.ReadParameters()
         self._writes: dict[int, ua.WriteValue] = {}
         self._client: Client | None = None
+        self._connected = False
         self._renew_at_s = 0.0
 
     async def connect(self) -> None:
@@ -100,22 +101,24 @@ class OpcUaDriver:
             await self._check(client, index)
             self._prepare(index)
             self._confirmed.forget()
+            self._connected = True
 
     async def exchange(self, outputs: Ints, inputs: Ints) -> None:
         """Write what is due and the heartbeat, then read all inputs. Raises DeviceError."""
         async with self._attempt(self._timeout_s):
             client = self._client
-            if client is None:
+            if client is None or not self._connected:
                 raise DeviceError("not connected")
             if asyncio.get_running_loop().time() >= self._renew_at_s:
                 await self._open_channel(client, renew=True)
             await self._write_all(client, outputs.copy())
-            await self._read_all(client)
+            if self._inputs:
+                await self._read_all(client)
         inputs[:] = self._sample
 
     async def close(self) -> None:
         """Close session, channel and socket, within the timeout. Never raises."""
-        client, self._client = self._client, None
+        client, self._client, self._connected = self._client, None, False
         if client is None:
             return
         try:
@@ -129,11 +132,13 @@ class OpcUaDriver:
     async def _write_all(self, client: Client, outputs: Ints) -> None:
         now_s = asyncio.get_running_loop().time()
         due = self._confirmed.due(outputs, now_s)
-        rows = [row for row in self._outputs if due[row] and row] + [0] * (0 in self._outputs)
+        rows = [row for row in self._outputs if row and due[row]]
+        if 0 in self._outputs:
+            rows.append(0)  # the heartbeat, last
         if rows:
             for row in rows:
                 wire = self._outputs[row].wire
-                self._writes[row].Value = _data_value(wire, value_of(wire, outputs, row))
+                self._writes[row].Value = data_value(wire, value_of(wire, outputs, row))
             call = ua.WriteParameters(NodesToWrite=[self._writes[row] for row in rows])
             statuses = await client.uaclient.session.write(call)
             for row, status in zip(rows, statuses, strict=True):
@@ -163,7 +168,7 @@ class OpcUaDriver:
         self._renew_at_s = asyncio.get_running_loop().time() + 0.75 * lifetime_s
 
     async def _namespace_index(self, client: Client) -> int:
-        offered = await client.get_namespace_array()
+        offered: list[str] = await client.get_namespace_array()
         if self._namespace not in offered:
             raise DeviceError(
                 f"the server has no namespace {self._namespace!r}; "
@@ -216,9 +221,7 @@ class OpcUaDriver:
             async with bounded(timeout_s):
                 yield
         except Exception as error:
-            client, self._client = self._client, None
-            if client is not None:
-                client.disconnect_socket()
+            self._connected = False  # `close` says so to the server, if that still hears
             reason = str(error) or type(error).__name__
             if isinstance(error, TimeoutError):
                 reason = f"no answer within {timeout_s:g} s"
@@ -230,7 +233,7 @@ def _rows(first: Point | None, others: Iterable[Point]) -> dict[int, Point]:
     return {0: first, **dict(enumerate(others, 1))} if first else dict(enumerate(others, 1))
 
 
-def _data_value(wire: Wire, value: int | float) -> ua.DataValue:
+def data_value(wire: Wire, value: int | float) -> ua.DataValue:
     """Value and type only: many servers refuse a status or a timestamp from a client."""
     number = bool(value) if wire is Wire.BOOL else value
     return ua.DataValue(ua.Variant(number, TYPES[wire]), StatusCode=None)

@@ -96,7 +96,7 @@ class Block:
         self.table = places[0].table
         self.first = places[0].first
         self.count = max(p.end for p in places) - self.first
-        self.rows = [p.row for p in places]
+        self.rows = np.array([p.row for p in places])
         self._codecs = [
             (
                 p.row,
