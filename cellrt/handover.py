@@ -163,6 +163,7 @@ class Outfeed(Record):
     """The upstream end of a handover, in the cell that gives."""
 
     state: int = Var(retain=True, doc="handover.Link, as of the last scan")
+    begun: bool = Var(retain=True, doc="as of the last scan a transport was under way here")
     says: Offer
     hears: Demand
 
@@ -190,13 +191,13 @@ class Outfeed(Record):
 
     def settle(self, board: Board) -> None:
         """Forget `board` once the downstream machine holds it: from then on it is not ours."""
-        says = self.says
-        if (self.moving() or says.transport_finished) and self.hears.holds == board.id:
+        if (self.begun or self.moving()) and self.hears.holds == board.id:
             board.id = 0
 
     def hear(self, board: Board) -> None:
         """First in every scan, in whatever state: `board` may be ours no more."""
         self.settle(board)
+        self.begun = self.moving()
         self.says.transport_finished = self.says.transport_finished and self.moving()
         self.says.pushes = False
 

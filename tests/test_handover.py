@@ -343,3 +343,13 @@ def test_any_interruptions_lose_and_double_no_board(
         p.line[side].estop_released = True
     produce(p, 3)
     assert p.stored == [1, 2, 3]
+
+
+def test_exit_blocked_again_after_the_transport_finished_still_gives_the_board_away() -> None:
+    """A loader's pusher goes home while its board still travels: its exit is clear only for a moment."""
+    p = transporting(EXIT_MM + BOARD_MM + 2 * STEP_MM)
+    up, down = p.line["up"], p.line["down"]
+    until(p, lambda: up.outfeed.state == Link.TRANSPORT_FINISHED)
+    p.blocked_mm.append(EXIT_MM)
+    until(p, lambda: down.board.id != 0, 700)
+    until(p, lambda: up.board.id == 0, 5)
