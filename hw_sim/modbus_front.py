@@ -98,20 +98,19 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         self._received += data
-        answers = []
+        answers, is_modbus = [], True
         while len(self._received) >= HEADER.size:
             transaction, protocol, length, unit = HEADER.unpack_from(self._received)
-            if protocol != 0 or not 2 <= length <= LONGEST:
-                self._transport.close()
-                break
+            is_modbus = protocol == 0 and 2 <= length <= LONGEST
             end = HEADER.size - 1 + length
-            if len(self._received) < end:
+            if not is_modbus or len(self._received) < end:
                 break
             pdu = self._answer(unit, self._received[HEADER.size : end])
             self._received = self._received[end:]
             answers.append(HEADER.pack(transaction, 0, 1 + len(pdu), unit) + pdu)
-        if answers:
-            self._transport.write(b"".join(answers))
+        self._transport.write(b"".join(answers))
+        if not is_modbus:
+            self._transport.close()
 
     def _answer(self, unit: int, pdu: bytes) -> bytes:
         if unit not in self._units:

@@ -54,7 +54,7 @@ class OpcUaFront:
             port = probe.getsockname()[1]  # asyncua would announce 0, and log a traceback if taken
         server = self._server = Server()
         await server.init()
-        server.allow_remote_admin(False)
+        server.set_identity_tokens([ua.AnonymousIdentityToken])
         server.set_endpoint(f"opc.tcp://127.0.0.1:{port}")
         server.set_server_name(f"simulated {self._name}")
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])

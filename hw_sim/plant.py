@@ -87,7 +87,7 @@ class Plant:
         seed: int = 1,
         progress: Progress | None = None,
     ) -> None:
-        """`image` is the assembly's memory, sown already; without one it is made and sown with `seed`."""
+        """`image` is the assembly's memory, sown; without one it is made and sown with `seed`."""
         self.assembly = assembly
         self.image = image or Image(assembly.layout)
         self.scan = 0

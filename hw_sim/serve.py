@@ -14,10 +14,9 @@ from hw_sim.modbus_front import ModbusFront
 from hw_sim.opcua_front import OpcUaFront
 from hw_sim.plant import Plant
 
-MOST_CATCH_UP = 100
-"""Ticks made up for at once; what a longer stall took from the plant is not made up for."""
-LONGEST_WALL_STEP_NS = 50_000_000
-"""A device whose own process stood still heard nothing; its watchdog does not count that time."""
+LONGEST_STALL_NS = 50_000_000
+"""What a longer stall of this process takes from the plant is not made up for: boards would run on
+that nobody could have stopped. Nor do watchdogs count it: the devices could not hear."""
 SHORTEST_SLEEP_S = 0.001
 
 
@@ -73,8 +72,8 @@ async def serve(
                 ) from None
             fronts.append(front)
         ready(addresses)
-        begin_ns = time.monotonic_ns() if start_ns is None else start_ns
-        clock = Clock(plant, period_ns, speed, begin_ns)
+        now_ns = time.monotonic_ns()
+        clock = Clock(plant, period_ns, speed, now_ns if start_ns is None else start_ns, now_ns)
         while not stop.is_set():
             clock.catch_up(time.monotonic_ns())
             for front in fronts:
@@ -83,36 +82,39 @@ async def serve(
 
 
 class Clock:
-    """Moves a plant along the wall clock, on a grid."""
+    """Moves a plant along the wall clock, on a grid; `now_ns` is the monotonic clock throughout."""
 
-    def __init__(self, plant: Plant, period_ns: int, speed: float, start_ns: int) -> None:
+    def __init__(
+        self, plant: Plant, period_ns: int, speed: float, start_ns: int, now_ns: int
+    ) -> None:
         self._plant = plant
         self._walls = [plant.image.layout.find(f"{n}.wall_ns") for n in plant.assembly.members]
         self._period_ns, self._speed, self._start_ns = period_ns, speed, start_ns
-        self._seen_ns = time.monotonic_ns()
+        self._most_ticks = max(1, round(LONGEST_STALL_NS * speed / period_ns))
+        self._seen_ns = now_ns
         self._wall_ns = 1
-        self._next = self._due(self._seen_ns)
+        self._next = self._due(now_ns)
 
-    def catch_up(self, monotonic_ns: int) -> None:
+    def catch_up(self, now_ns: int) -> None:
         """Every tick that is due."""
-        due = self._due(monotonic_ns)
-        self._next = max(self._next, due + 1 - MOST_CATCH_UP)
-        self._wall_ns += min(monotonic_ns - self._seen_ns, LONGEST_WALL_STEP_NS)
-        self._seen_ns = monotonic_ns
+        due = self._due(now_ns)
+        self._next = max(self._next, due + 1 - self._most_ticks)
+        self._wall_ns += min(now_ns - self._seen_ns, LONGEST_STALL_NS)
+        self._seen_ns = now_ns
         for leaf in self._walls:
             self._plant.image.write(leaf, self._wall_ns)
         while self._next <= due:
             self._plant.tick(self._next * self._period_ns, self._period_ns * 1e-9)
             self._next += 1
 
-    def _due(self, monotonic_ns: int) -> int:
+    def _due(self, now_ns: int) -> int:
         """Number of the last tick whose time has come."""
-        return int((monotonic_ns - self._start_ns) * self._speed) // self._period_ns
+        return int((now_ns - self._start_ns) * self._speed) // self._period_ns
 
-    def until_next_s(self, monotonic_ns: int) -> float:
+    def until_next_s(self, now_ns: int) -> float:
         """Wall time until the next tick is due."""
         next_ns = self._start_ns + self._next * self._period_ns / self._speed
-        return max((next_ns - monotonic_ns) * 1e-9, SHORTEST_SLEEP_S)
+        return max((next_ns - now_ns) * 1e-9, SHORTEST_SLEEP_S)
 
 
 async def _sleep(stop: asyncio.Event, wait_s: float) -> None:

@@ -226,7 +226,11 @@ def test_census_registers_belong_to_one_moment() -> None:
 @pytest.mark.parametrize(
     ("belts", "power", "says"),
     [
-        ([("coupler.infeed", "printer.conveyor")], None, "'printer.conveyor' is no belt; belts are"),
+        (
+            [("coupler.infeed", "printer.conveyor")],
+            None,
+            "'printer.conveyor' is no belt; belts are",
+        ),
         ([("coupler.infeed", "printer.belt")] * 2, None, "two belts meet at the end"),
         ([("printer.belt", "coupler.magazine")], None, "two belts meet at the beginning"),
         (BELTS, "printer", "'printer' is no device that gives power"),

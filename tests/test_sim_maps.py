@@ -1,4 +1,4 @@
-"""Register maps: complete, free of overlaps, printed, and what the line's device maps are written to."""
+"""Register maps: complete, free of overlaps, printed, and what the line's maps were written to."""
 
 from __future__ import annotations
 

@@ -70,4 +70,6 @@ def test_every_tag_of_every_device_says_what_it_is_in_units() -> None:
     for name, kind in station().members.items():
         for path, field in leaves(kind):
             unit = field.unit
-            assert not unit or path.endswith(("_" + unit.replace("/", "_"), "_pct")), f"{name}.{path}"
+            assert not unit or path.endswith(("_" + unit.replace("/", "_"), "_pct")), (
+                f"{name}.{path}"
+            )

@@ -1,4 +1,4 @@
-"""The printer: prints only what is clamped, and the truth about a board is not what is reported of it."""
+"""The printer: what it prints, what it refuses, and the truth about a board beside the report."""
 
 from __future__ import annotations
 
