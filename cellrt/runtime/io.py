@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import signal
 import time
@@ -116,9 +117,15 @@ class DeviceTask:
         self._exchange.publish()
 
     async def say_last_words(self) -> None:
-        """Outputs at rest, once more, then let go of the device."""
-        with contextlib.suppress(DeviceError, TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(self.exchange_once(), LAST_WORDS_S)
+        """Outputs at rest, once more, then let go of the device.
+
+        On a connection of its own: the poll was cancelled, perhaps in the middle of an exchange.
+        """
+        await self._driver.close()
+        with contextlib.suppress(DeviceError, TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._driver.connect()
+                await self.exchange_once()
         await self._driver.close()
 
 
@@ -147,6 +154,8 @@ async def _beat(station: Station) -> None:
 
 def main() -> None:
     """Serve the devices of the line."""
+    for library in ("asyncua", "pymodbus.logging"):  # a DeviceError says what they would say again
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     asyncio.run(serve(take_station(Role.IO)))
 
 
