@@ -34,7 +34,7 @@ LAYOUT_HASH = "5e" * 32
 FRAME_WORDS = 40
 CAPACITY = 64
 KINDS = ("triple", "queue", "ring")
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 MARK, TORN, DISORDER, ISSUED, CONFIRMED, UNJUSTIFIED, SHARED_SLOT = range(7)
 """Words of the tally. MARK: number noted last << 32 | how many were noted, for one store."""

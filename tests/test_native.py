@@ -20,7 +20,6 @@ from cellrt.compiler.native import (
     compare_exchange,
     copy_bytes,
     emit_pause,
-    exchange,
     fence,
     load_acquire,
     monotonic_ns,
@@ -46,16 +45,6 @@ def test_stored_word_is_loaded() -> None:
     memory = words(-7, 0)
     assert run(memory.ctypes.data) == -6
     assert memory.tolist() == [-7, -6]
-
-
-def test_exchange_returns_the_word_that_was_there() -> None:
-    @cached_njit
-    def run(address: int) -> int:
-        return exchange(address, 5)  # type: ignore[no-any-return]
-
-    memory = words(-(2**63))
-    assert run(memory.ctypes.data) == -(2**63)
-    assert memory[0] == 5
 
 
 @pytest.mark.parametrize(("there", "after"), [(3, 9), (4, 4)])
@@ -154,7 +143,7 @@ def test_code_that_uses_every_primitive_is_kept(
         fence()
         copy_bytes(address + 8, address, 8)
         clear_bits(address, 1)
-        store_release(address, exchange(address, compare_exchange(address, 1, 2)))
+        store_release(address, compare_exchange(address, 1, 2))
         sleep_until_ns(load_acquire(address) + monotonic_ns(scratch), scratch)
 
     def hits_and_misses(function: Callable[..., None]) -> tuple[int, int]:

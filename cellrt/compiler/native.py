@@ -71,12 +71,6 @@ def store_release(builder: Any, address: Any, value: Any) -> None:
     builder.store_atomic(value, _word(builder, address), "release", WORD_BYTES)
 
 
-@primitive(types.int64(types.int64, types.int64))
-def exchange(builder: Any, address: Any, value: Any) -> Any:
-    """exchange(address, value) -> the word that was there. Acquires and releases."""
-    return builder.atomic_rmw("xchg", _word(builder, address), value, "acq_rel")
-
-
 @primitive(types.int64(types.int64, types.int64, types.int64))
 def compare_exchange(builder: Any, address: Any, expected: Any, value: Any) -> Any:
     """compare_exchange(address, expected, value) -> the word that was there.

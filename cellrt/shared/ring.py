@@ -5,9 +5,9 @@
     then           the records, a cache line each
 
 Records are numbered from 1, over every restart of either side; word 0 of a record is its number,
-the other seven are the event. The number is 0 while the other words are written. So a published
-record whose number still stands after it was copied was copied whole: a sequence lock for each
-record. (There is no need to look before the copy too: a number that is gone does not come back.)
+the other seven are the event. A record is read only after it was published, and when it is
+overwritten its number goes first. So a copy is whole if the number still stands after copying: a
+sequence lock for each record, which needs no look before the copy, as no number comes back.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from cellrt.shared.memory import LINE_BYTES, LINE_WORDS, Section, address_of
 from cellrt.wire import Ints
 
 RECORD_WORDS = 8
-_CURSOR = LINE_BYTES
 _RECORDS = 2 * LINE_BYTES
 
 
@@ -34,10 +33,9 @@ def append(base: int, capacity: int, record: int) -> int:
     """Scan: append words 1 to 7 of the record at address `record`; returns the number it got."""
     number = load_acquire(base) + 1
     slot = base + _RECORDS + number % capacity * LINE_BYTES
-    store_release(slot, 0)
+    store_release(slot, number)
     fence()
     copy_bytes(slot + 8, record + 8, LINE_BYTES - 8)
-    store_release(slot, number)
     store_release(base, number)
     return number  # type: ignore[no-any-return]
 
