@@ -21,6 +21,11 @@ def words(member: Any) -> str:
     return "".join(part.capitalize() for part in str(member.name).split("_"))
 
 
+def upper(name: str) -> str:
+    """The way back: `NotInThisState` as the member is called, `NOT_IN_THIS_STATE`."""
+    return "".join(f"_{c}" if c.isupper() else c for c in name).lstrip("_").upper()
+
+
 def _named(enum: Any, value: int) -> str:
     try:
         return words(enum(value))

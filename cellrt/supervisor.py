@@ -18,6 +18,9 @@ from cellrt.scan.plan import Plan
 EXPIRES_AFTER_NS = 5_000_000_000
 """A command that no scan has taken by then is no longer meant."""
 
+FIRST_RULE = 1
+"""First-out of a cell whose inputs were not good: that is every cell's first rule."""
+
 Read = Callable[[str], bool | int | float]
 """Reads a tag of the latest snapshot by name."""
 
@@ -98,12 +101,14 @@ class Supervisor:
         self.goal = Goal.REST
         self._answered: dict[str, int] = {}
         self._cleared: set[str] = set()
+        self._worked: set[str] = set()
 
     def pursue(self, goal: Goal) -> None:
         """Take up a goal."""
         self.goal = goal
         self._answered.clear()
         self._cleared.clear()
+        self._worked.clear()
 
     def decide(self, now_ns: int, read: Read) -> list[list[int]]:
         """Commands for this moment, from the states that `read` shows."""
@@ -111,12 +116,14 @@ class Supervisor:
         for number, cell in enumerate(self._plan.cells):
             state = State(int(read(f"{cell}.unit.state")))
             since_ns = int(read(f"{cell}.unit.state_since_ns"))
+            if state is State.EXECUTE:
+                self._worked.add(cell)
             wanted = _WAY[self.goal].get(state)
             if wanted is None or self._answered.get(cell) == since_ns:
                 continue
             if wanted in (Command.CLEAR, Command.RESET) and not read(f"{cell}.unit.io_good"):
                 continue
-            if wanted is Command.CLEAR and not self._may_clear(cell):
+            if wanted is Command.CLEAR and not self._may_clear(cell, read):
                 continue
             if wanted is Command.UNHOLD and int(read(f"{cell}.unit.first_out")):
                 continue
@@ -137,9 +144,13 @@ class Supervisor:
         }
         return all(state in ends[self.goal] for state in states)
 
-    def _may_clear(self, cell: str) -> bool:
-        """Once for each request: what aborts again wants a person to look."""
-        if cell in self._cleared:
+    def _may_clear(self, cell: str, read: Read) -> bool:
+        """Once for each request: what aborts again wants a person to look.
+
+        Devices that were not there yet are no fault of a cell that has not worked yet.
+        """
+        waited_for_devices = int(read(f"{cell}.unit.first_out")) == FIRST_RULE
+        if cell in self._cleared and (cell in self._worked or not waited_for_devices):
             return False
         self._cleared.add(cell)
         return True

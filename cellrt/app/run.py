@@ -21,6 +21,7 @@ from cellrt import report, retained
 from cellrt.app.simulate import simulated_devices
 from cellrt.line.load import load_line
 from cellrt.line.spec import LineSpec
+from cellrt.report import Report
 from cellrt.runtime.child import Order
 from cellrt.runtime.control import ControlError, ask
 from cellrt.runtime.region import Status, sections
@@ -166,7 +167,6 @@ class Run:
             plain=options.plain,
             base_port=base_port,
             speed=options.speed,
-            wall_start_ns=time.time_ns(),
         )
 
     def _retain(self, path: Path) -> None:
@@ -250,7 +250,7 @@ class Run:
         if self.options.report_at:
             report.write(self.options.report_at, self.report())
 
-    def report(self) -> report.Report:
+    def report(self) -> Report:
         """The report as of now."""
         return {
             "line": self.line.name,
@@ -269,7 +269,7 @@ class Run:
             "host": self._host(),
         }
 
-    def _host(self) -> report.Report:
+    def _host(self) -> Report:
         status = self.status
         first_ns = int(status[Status.FIRST_SCAN_NS])
         return {

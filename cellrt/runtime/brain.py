@@ -15,14 +15,14 @@ import structlog
 
 from cellrt import retained
 from cellrt.journal import Journal
-from cellrt.narrate import Entry
+from cellrt.narrate import Entry, upper, words
 from cellrt.runtime.child import Station, take_station
 from cellrt.runtime.control import ControlServer
 from cellrt.runtime.region import Status
+from cellrt.runtime.sender import Sender
 from cellrt.scan.commands import Operation, Origin, Refusal
 from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.shared.memory import Role
-from cellrt.shared.queue import QueueWriter
 from cellrt.shared.ring import RingReader
 from cellrt.shared.triple import TripleReader
 from cellrt.supervisor import Commander, Goal, Supervisor, may_restart
@@ -30,29 +30,28 @@ from cellrt.tags import Leaf, Scalar
 
 TICK_S = 0.05
 RETAIN_EVERY_S = 1.0
-ANSWER_WITHIN_S = 5.0
 SETTLED_NS = 2_000_000_000
 """How long the devices of a line are left to come back before it may start by itself."""
 
 
 class Brain:
-    """One line's memory and decisions. `answers` holds who waits for which command."""
+    """One line's memory and decisions."""
 
     def __init__(self, station: Station) -> None:
         self.station, self.plan = station, station.plan
         section, run_dir = station.region.section, Path(station.order.run_dir)
         self._ring = RingReader(section("events"))
         self._snapshots = TripleReader(section("snapshot-brain"))
-        self._queue = QueueWriter(section("commands-brain"))
         self._frame = np.zeros(snapshot_words(self.plan), np.int64)
         self._leaves: dict[str, Leaf] = {leaf.path: leaf for leaf in self.plan.layout.tags()}
         self.journal = Journal(self.plan, run_dir / "journal.sqlite")
         self.recent: deque[Entry] = deque(maxlen=200)
         self.snapshot: Snapshot | None = None
-        commander = Commander(station.region.epoch, Origin.SUPERVISOR, number=time.monotonic_ns() // 1000)
-        self.supervisor = Supervisor(self.plan, commander)
+        epoch, first = station.region.epoch, time.monotonic_ns() // 1000
+        self.supervisor = Supervisor(self.plan, Commander(epoch, Origin.SUPERVISOR, first))
+        operator = Commander(epoch, Origin.OPERATOR, first)
+        self._operator = Sender(section("commands-brain"), operator)
         self._retained_at = run_dir.parent / "retained.json"
-        self._answers: dict[int, asyncio.Future[int]] = {}
         self._log = structlog.get_logger().bind(process="brain")
         self._restart_at_ns = 0
         if self._snapshots.recall(self._frame):
@@ -82,7 +81,7 @@ class Brain:
             return
         self._restart_when_allowed()
         for command in self.supervisor.decide(self.snapshot.now_ns, self.read):
-            self._queue.push(np.array(command, np.int64))
+            self._operator.push(command)
 
     def drain(self) -> None:
         """Events from the ring into the journal, then confirm: a crash between doubles nothing."""
@@ -101,20 +100,15 @@ class Brain:
         for entry in entries:
             if entry["event"] == "Started":
                 self._new_epoch(entry["epoch"], entry["t_ns"])
-            elif entry["event"] == "Command" and entry["command"] in self._answers:
-                answer = self._answers.pop(entry["command"])
-                if not answer.done():
-                    answer.set_result(int(Refusal[_upper(entry["answer"])]))
+            elif entry["event"] == "Command" and entry["origin"] == words(Origin.OPERATOR):
+                self._operator.hear(entry["command"], Refusal[upper(entry["answer"])])
         self.supervisor.commander.last_event = self.journal.last_number
 
     def _new_epoch(self, epoch: int, t_ns: int) -> None:
         """A scan began anew: what it was told before holds no longer, and nothing starts by itself."""
         self.journal.epoch = epoch
         self.supervisor.commander.epoch = epoch
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_result(int(Refusal.UNKNOWN))
-        self._answers.clear()
+        self._operator.new_epoch(epoch)
         if epoch > 1:
             self.supervisor.pursue(Goal.REST)
             self._restart_at_ns = t_ns + SETTLED_NS
@@ -146,20 +140,9 @@ class Brain:
             self._log.error("retained values not saved", reason=str(error))
 
     async def send(self, operation: Operation, target: int, argument: int) -> Refusal:
-        """Send an operator's command and wait for the scan's answer."""
+        """An operator's command; the scan's answer."""
         now_ns = self.snapshot.now_ns if self.snapshot else 0
-        commander = self.supervisor.commander
-        command = commander.command(operation, target, argument, now_ns)
-        command[1] = int(Origin.OPERATOR)
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._answers[commander.number] = answer
-        if not self._queue.push(np.array(command, np.int64)):
-            return Refusal.QUEUE_FULL
-        try:
-            return Refusal(await asyncio.wait_for(answer, ANSWER_WITHIN_S))
-        except TimeoutError:
-            self._answers.pop(command[0], None)
-            return Refusal.UNKNOWN
+        return await self._operator.send(operation, target, argument, now_ns)
 
     def status(self) -> dict[str, Any]:
         """What `cellrt run` and others show of the line."""
@@ -172,11 +155,8 @@ class Brain:
             "boards": dict(self.journal.boards),
             "departed": dict(self.journal.departed),
             "journal": self.journal.hash(),
+            "recent": list(self.recent)[-40:],
         }
-
-
-def _upper(name: str) -> str:
-    return "".join(f"_{c}" if c.isupper() else c for c in name).lstrip("_").upper()
 
 
 async def serve(station: Station) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 
@@ -15,6 +16,7 @@ from cellrt.line.load import load_line
 from cellrt.runtime.region import Status
 from cellrt.scan.plan import Plan
 from cellrt.shared.memory import Region, Role, attach
+from cellrt.wire import Ints
 
 EXIT_REFUSED = 3
 """The region or the code is not what this process was started for; a restart will not mend that."""
@@ -36,7 +38,6 @@ class Order:
     plain: bool = False
     base_port: int = 0
     speed: float = 1.0
-    wall_start_ns: int = 0
 
     def argument(self) -> str:
         """As one command-line argument."""
@@ -61,7 +62,7 @@ class Station:
         return int(self.status[Status.SPEED_PPM]) / 1e6
 
     @property
-    def status(self):  # type: ignore[no-untyped-def]
+    def status(self) -> Ints:
         """Words of the section `status`."""
         return self.region.section("status").words
 
@@ -85,10 +86,15 @@ def take_station(role: Role) -> Station:
             raise Refused(f"{order.line} was edited since the line was started; restart the line")
         region = attach(order.fd, order.plan_hash)
     except Exception as error:
-        structlog.get_logger().error("refused", process=role.name.lower(), reason=str(error))
-        sys.exit(EXIT_REFUSED)
+        refuse(role.name.lower(), str(error))
     region.join(role)
     return Station(order, plan, region)
+
+
+def refuse(process: str, reason: str) -> NoReturn:
+    """End this process in a way that says: starting it again will not help."""
+    structlog.get_logger().error("refused", process=process, reason=reason)
+    sys.exit(EXIT_REFUSED)
 
 
 def to_stderr() -> None:

@@ -111,6 +111,20 @@ class ControlServer:
     def _do_read(self, tags: list[str]) -> dict[str, Any]:
         return {"values": {tag: self._brain.read(self._known(tag)) for tag in tags}}
 
+    def _do_tags(self, match: str) -> dict[str, Any]:
+        told = [
+            {
+                "tag": leaf.path,
+                "value": self._brain.read(leaf.path),
+                "unit": leaf.field.unit,
+                "role": leaf.field.role.value,
+                "doc": leaf.field.doc,
+            }
+            for leaf in self._brain.plan.layout.tags()
+            if match in leaf.path
+        ]
+        return {"tags": told}
+
     def _do_journal(self, last: int, subject: str | None = None) -> dict[str, Any]:
         return {"entries": self._brain.journal.entries(last, subject)}
 

@@ -3,20 +3,110 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import signal
+import time
 
-from cellrt.runtime.child import take_station
+import numpy as np
+import structlog
+
+from cellrt.opcua.host import ListenError
+from cellrt.opcua.server import LineServer
+from cellrt.runtime.child import Station, refuse, take_station
+from cellrt.runtime.region import Status
+from cellrt.runtime.sender import Sender
+from cellrt.scan.commands import Operation, Origin, Refusal
+from cellrt.scan.events import Event
+from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.shared.memory import Role
+from cellrt.shared.ring import RingReader
+from cellrt.shared.triple import TripleReader
+from cellrt.supervisor import Commander
+
+PUBLISH_S = 0.1
+ANSWERS_S = 0.02
+LOST_S = 1.0
+"""Snapshots that stay away for so long make every tag bad."""
 
 
-async def serve() -> None:
-    station = take_station(Role.SCADA)
+class Scada:
+    """The OPC UA server of one line between the snapshots and the command queue."""
+
+    def __init__(self, station: Station) -> None:
+        self.station = station
+        section = station.region.section
+        self._snapshots = TripleReader(section("snapshot-scada"))
+        self._frame = np.zeros(snapshot_words(station.plan), np.int64)
+        self._events = RingReader(section("events"))
+        commander = Commander(station.region.epoch, Origin.SCADA, number=time.monotonic_ns() // 1000)
+        self._sender = Sender(section("commands-scada"), commander)
+        self._now_ns = 0
+        self._seen_s = 0.0
+        order, start_ns = station.order, int(station.status[Status.START_NS])
+        # Wall time at which logical time was 0, the clock of every source time stamp.
+        wall_start_ns = time.time_ns() - (time.monotonic_ns() - start_ns if start_ns else 0)
+        endpoint = f"opc.tcp://127.0.0.1:{order.opcua_port}"
+        self.server = LineServer(station.plan, self.send, endpoint, wall_start_ns=wall_start_ns)
+
+    async def send(self, operation: Operation, target: int, argument: int) -> Refusal:
+        """A client's command; the scan's answer."""
+        return await self._sender.send(operation, target, argument, self._now_ns)
+
+    async def publish(self) -> None:
+        """The newest snapshot to whoever watches, ten times a second."""
+        while True:
+            self.station.region.beat(Role.SCADA)
+            now_s = time.monotonic()
+            if self._snapshots.take(self._frame):
+                snapshot = Snapshot.of(self.station.plan, self._frame.copy())
+                self._now_ns, self._seen_s = snapshot.now_ns, now_s
+                await self.server.publish(snapshot)
+            elif now_s - self._seen_s > LOST_S:
+                await self.server.lose()
+            await asyncio.sleep(PUBLISH_S)
+
+    async def answers(self) -> None:
+        """The scan's answers to whoever waits for one."""
+        while True:
+            rows, _ = self._events.read()
+            for _, _, kind, origin, number, _, _, refusal in rows.tolist():
+                if kind == Event.STARTED:
+                    self._sender.new_epoch(number)
+                elif kind == Event.COMMAND and origin == Origin.SCADA:
+                    self._sender.hear(number, refusal)
+            await asyncio.sleep(0 if len(rows) else ANSWERS_S)
+
+
+async def serve(station: Station) -> None:
+    """Serve until SIGTERM. Exits as refused when the port is taken."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    while not stop.is_set():
+    while not station.status[Status.START_NS]:  # time stamps need the beginning of logical time
         station.region.beat(Role.SCADA)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(ANSWERS_S)
+    scada = Scada(station)
+    try:
+        await scada.server.start()
+    except ListenError as error:
+        refuse("scada", str(error))
+    tasks = [asyncio.create_task(work) for work in (scada.publish(), scada.answers())]
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if task.done() and (failure := task.exception()):
+            structlog.get_logger().error("failed", process="scada", reason=repr(failure))
+            raise failure
+        task.cancel()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(scada.server.stop(), 2.0)
+
+
+def main() -> None:
+    """Serve SCADA."""
+    logging.getLogger("asyncua").setLevel(logging.ERROR)
+    asyncio.run(serve(take_station(Role.SCADA)))
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    main()

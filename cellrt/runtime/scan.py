@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import numpy as np
-import structlog
 
 from cellrt.compiler.entry import CompileError
 from cellrt.compiler.fingerprint import fingerprint
 from cellrt.handover import Link
-from cellrt.runtime.child import EXIT_REFUSED, Station, take_station
+from cellrt.runtime.child import Station, refuse, take_station
 from cellrt.runtime.plainloop import run_plain
 from cellrt.runtime.realtime import become_realtime
 from cellrt.runtime.region import EVENTS_KEPT, QUEUE, SENDERS, WATCHERS, Status
@@ -36,17 +34,15 @@ def code_hash(station_types: list[type]) -> str:
 def main() -> None:
     """Compile, take up retained values, then scan until told to stop."""
     station = take_station(Role.SCAN)
-    plan, status, log = station.plan, station.status, structlog.get_logger()
+    plan, status = station.plan, station.status
     began_ns = time.monotonic_ns()
     if code_hash(plan.assembly.types()) != station.order.code_hash:
-        log.error("refused", reason="a cell was edited since the line was started; restart the line")
-        sys.exit(EXIT_REFUSED)
+        refuse("scan", "a cell was edited since the line was started; restart the line")
     try:
         epoch = station.region.begin_epoch()
         runner = Runner(plan, compiled=not station.order.plain, epoch=epoch, progress=_show)
     except CompileError as error:
-        log.error("cannot compile", reason=str(error))
-        sys.exit(EXIT_REFUSED)
+        refuse("scan", str(error))
     if status[Status.START_NS] == 0:
         status[Status.START_NS] = time.monotonic_ns()
     desk = make_desk(station, runner)
