@@ -12,6 +12,9 @@ from cellrt.shared import queue, ring, triple
 from cellrt.shared.memory import Region, Section, create
 from cellrt.wire import Ints
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+"""Newer Pythons warn of a fork beside threads; the child here runs nothing but compiled code."""
+
 WORDS = 12
 CAPACITY = 3
 
