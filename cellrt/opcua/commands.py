@@ -1,0 +1,55 @@
+"""What clients ask of the scan, and new values of parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+from asyncua import ua
+
+from cellrt.opcua.status import ANSWERS, Codes, status
+from cellrt.scan.commands import Operation, Refusal
+from cellrt.tags import Field, Scalar
+
+Send = Callable[[Operation, int, int], Awaitable[Refusal]]
+"""Sends a command (operation, target, argument) to the scan and waits for its answer, but not for
+ever: one that was not answered is `Refusal.UNKNOWN`."""
+
+Write = Callable[[ua.Variant], Awaitable[ua.StatusCode]]
+"""What becomes of a client's write to one variable."""
+
+TYPES = {bool: ua.VariantType.Boolean, int: ua.VariantType.Int64, float: ua.VariantType.Double}
+"""Type of a tag on the wire, by its type in the image."""
+
+
+async def write_parameter(
+    send: Send, number: int, field: Field, variant: ua.Variant
+) -> ua.StatusCode:
+    """Ask for a new value of parameter `number`. Clients read it when the scan shows it."""
+    if not is_of(variant, TYPES[field.kind]):
+        return status(Codes.BadTypeMismatch)
+    if not within(field, variant.Value):
+        return status(Codes.BadOutOfRange)
+    refusal = await send(Operation.PARAMETER, number, raw_bits(field.kind, variant.Value))
+    return status(ANSWERS[refusal][0])
+
+
+def is_of(variant: ua.Variant, kind: ua.VariantType) -> bool:
+    """One value of exactly this type; the standard forbids a server to convert (Part 4, 5.10.4)."""
+    return variant.VariantType is kind and not variant.is_array and variant.Value is not None
+
+
+def within(field: Field, value: Scalar) -> bool:
+    """A finite value within a tag's declared limits."""
+    low, high = field.low, field.high
+    return (
+        math.isfinite(value) and (low is None or low <= value) and (high is None or value <= high)
+    )
+
+
+def raw_bits(kind: type[bool] | type[int] | type[float], value: Scalar) -> int:
+    """A value as the argument of a command: 0 or 1, the integer, or the bits of the float."""
+    if kind is float:
+        return int(np.float64(value).view(np.int64))
+    return int(value)

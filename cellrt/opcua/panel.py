@@ -1,0 +1,155 @@
+"""A cell's command panel: the tags of PackTags.Command and a method for each command."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from asyncua import ua
+from asyncua.server.address_space import AddressSpace
+from asyncua.ua.attribute_ids import AttributeIds
+
+from cellrt.opcua.commands import Send, Write, is_of
+from cellrt.opcua.mirror import Reading, timestamp
+from cellrt.opcua.nodes import Method, Nodes, name_of, standard
+from cellrt.opcua.status import ANSWERS, Codes, status
+from cellrt.packml import Command, Mode
+from cellrt.scan.commands import Operation
+
+Int32, Boolean, String = ua.VariantType.Int32, ua.VariantType.Boolean, ua.VariantType.String
+
+Ask = Callable[[int], Awaitable[ua.StatusCode]]
+"""Asks the scan for a command or a mode by its number."""
+
+
+class Held:
+    """A variable that the server itself holds."""
+
+    def __init__(self, aspace: AddressSpace, node: ua.NodeId, kind: ua.VariantType) -> None:
+        self.node = node
+        self._aspace = aspace
+        self._kind = kind
+
+    @property
+    def value(self) -> Any:
+        variant = self._aspace.read_attribute_value(self.node, AttributeIds.Value).Value
+        return None if variant is None else variant.Value
+
+    async def put(self, value: Any) -> ua.StatusCode:
+        """Change it, and tell whoever watches."""
+        now = timestamp(datetime.now(UTC))
+        reading = Reading(ua.Variant(value, self._kind), ua.StatusCode(), now, now)
+        return await self._aspace.write_attribute_value(self.node, AttributeIds.Value, reading)
+
+    async def write(self, variant: ua.Variant) -> ua.StatusCode:
+        """A client's write."""
+        if not is_of(variant, self._kind):
+            return status(Codes.BadTypeMismatch)
+        return await self.put(variant.Value)
+
+
+class Panel:
+    """What a cell may be asked for; `Answer` says in words what became of the last request.
+
+    A command is given by a method, or by its number in a tag and a rising edge of that tag's change
+    request. Either way the status that the client gets is the scan's answer. A change request that
+    was refused falls back to false, so that it can rise again; one that was accepted is the
+    client's to reset.
+    """
+
+    def __init__(self, nodes: Nodes, command: ua.NodeId, send: Send, cell: int) -> None:
+        self._nodes = nodes
+        self._folder = command
+        self._send = send
+        self._cell = cell
+        doc = "what became of the last command or mode asked for"
+        self._answer = self._held("Answer", "", String, doc, writable=False)
+
+    def add_tags(self) -> dict[ua.NodeId, Write]:
+        """The command tags; who takes what is written to each."""
+        return {
+            **self._add_request("CntrlCmd", "CmdChangeRequest", self.command),
+            **self._add_request("UnitMode", "UnitModeChangeRequest", self.mode),
+        }
+
+    def add_methods(self, parent: ua.NodeId) -> None:
+        """A method for each PackML command, and those of OPC 30050."""
+        for command in Command:
+            ask = partial(self.command, command)
+            self._method(parent, command.name.capitalize(), _without_argument(ask))
+        self._method(parent, "RemoteCommand", _with_number(self.command), _number("Command"))
+        self._method(parent, "SetUnitMode", _with_number(self.mode), _number("Mode"))
+
+    async def command(self, number: int) -> ua.StatusCode:
+        """Ask for a PackML command."""
+        named = number in Command.__members__.values()
+        what = Command(number).name.capitalize() if named else f"command {number}"
+        return await self._ask(Operation.PACKML, number, what)
+
+    async def mode(self, number: int) -> ua.StatusCode:
+        """Ask for a unit mode."""
+        named = number in Mode.__members__.values()
+        what = Mode(number).name.capitalize() if named else str(number)
+        return await self._ask(Operation.MODE, number, f"mode {what}")
+
+    async def _ask(self, operation: Operation, number: int, what: str) -> ua.StatusCode:
+        code, words = ANSWERS[await self._send(operation, self._cell, number)]
+        await self._answer.put(f"{what} {words}")
+        return status(code)
+
+    def _add_request(self, name: str, request_name: str, ask: Ask) -> dict[ua.NodeId, Write]:
+        number = self._held(name, 0, Int32, f"number to ask for by {request_name}")
+        request = self._held(request_name, False, Boolean, f"asks for {name} when it rises")
+
+        async def write_request(variant: ua.Variant) -> ua.StatusCode:
+            before = request.value
+            written = await request.write(variant)
+            if not written.is_good() or before or not request.value:
+                return written
+            answer = await ask(number.value)
+            if not answer.is_good():
+                await request.put(False)
+            return answer
+
+        return {number.node: number.write, request.node: write_request}
+
+    def _held(
+        self, name: str, value: Any, kind: ua.VariantType, doc: str, *, writable: bool = True
+    ) -> Held:
+        identifier = f"{name_of(self._folder)}.{name}"
+        node = self._nodes.variable(
+            self._folder, identifier, name, ua.Variant(value, kind), doc=doc, writable=writable
+        )
+        return Held(self._nodes.server.aspace, node, kind)
+
+    def _method(self, parent: ua.NodeId, name: str, call: Method, *inputs: ua.Argument) -> None:
+        self._nodes.method(parent, f"{name_of(parent)}.{name}", name, call, inputs)
+
+
+def _number(name: str) -> ua.Argument:
+    return ua.Argument(ua.String(name), standard(Int32.value), ua.Int32(ua.ValueRank.Scalar))
+
+
+def _without_argument(ask: Callable[[], Awaitable[ua.StatusCode]]) -> Method:
+    async def call(parent: ua.NodeId, *arguments: ua.Variant) -> ua.StatusCode:
+        return status(Codes.BadTooManyArguments) if arguments else await ask()
+
+    return call
+
+
+def _with_number(ask: Ask) -> Method:
+    async def call(
+        parent: ua.NodeId, *arguments: ua.Variant
+    ) -> ua.StatusCode | ua.CallMethodResult:
+        if not arguments:
+            return status(Codes.BadArgumentsMissing)
+        if len(arguments) > 1:
+            return status(Codes.BadTooManyArguments)
+        if not is_of(arguments[0], Int32):
+            mismatch = [status(Codes.BadTypeMismatch)]
+            return ua.CallMethodResult(status(Codes.BadInvalidArgument), mismatch)
+        return await ask(arguments[0].Value)
+
+    return call

@@ -1,0 +1,171 @@
+"""A line's OPC UA server: built from a plan, fed with snapshots, asking the scan through `send`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import numpy as np
+from asyncua import ua
+from asyncua.server.address_space import AttributeValue
+from asyncua.ua.attribute_ids import AttributeIds
+
+from cellrt.opcua.access import check_host
+from cellrt.opcua.commands import Send
+from cellrt.opcua.host import Host, Listener
+from cellrt.opcua.mirror import PUBLISHED_CHANGES, SHED_CHANGES, Mirror, Reading
+from cellrt.opcua.nodes import Nodes
+from cellrt.opcua.space import OBJECTS, Space, add_diagnostics, add_handovers, first_line
+from cellrt.opcua.unit import add_unit
+from cellrt.scan.plan import Plan
+from cellrt.scan.snapshot import Snapshot, snapshot_words
+from cellrt.wire import Ints
+
+BUDGET = 2_000
+"""Changes told in one publication: 25 us each, so half of a 10 Hz period at most."""
+
+BREATH = 100
+"""Changes told before the event loop may serve somebody else."""
+
+NAMESPACE = 1
+"""The nodes' namespace is the server's own (Part 5, 6.3.1); its URI is `uri_of`."""
+
+log = logging.getLogger(__name__)
+
+
+def uri_of(plan: Plan) -> str:
+    """URI of the server and of its nodes' namespace."""
+    return f"urn:cellrt:{plan.line.name}"
+
+
+@contextlib.contextmanager
+def collector_off() -> Iterator[None]:
+    """Without garbage collection: building makes much and drops nothing, and takes a third so."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class LineServer:
+    """What SCADA connects to.
+
+    Reads are served from the last snapshot. Only who watches is told of changes, `budget` of them
+    in one publication; the rest is told in the next ones, in turn, with its newest value, and
+    counted as shed. A client's write or call waits for the scan's answer; others are served meanwhile.
+    """
+
+    def __init__(
+        self, plan: Plan, send: Send, endpoint: str, *, wall_start_ns: int, budget: int = BUDGET
+    ) -> None:
+        """`endpoint` such as opc.tcp://127.0.0.1:4840, port 0 for any; `wall_start_ns` the wall
+        time (ns since 1970) of logical time 0. Raises ValueError for an endpoint that cannot be.
+        """
+        parts = urlsplit(endpoint)
+        if parts.scheme != "opc.tcp" or parts.hostname is None or parts.port is None:
+            raise ValueError(
+                f"{endpoint!r}: an OPC UA endpoint is such as opc.tcp://127.0.0.1:4840"
+            )
+        check_host(parts.hostname)
+        self._plan = plan
+        self._send = send
+        self._wall_start_ns = wall_start_ns
+        self._budget = budget
+        self._host = Host()
+        self._listener = Listener(self._host, endpoint, uri_of(plan), f"cellrt {plan.line.name}")
+        self._mirror = Mirror((), snapshot_words(plan), wall_start_ns)
+        self._number: dict[ua.NodeId, int] = {}
+        self._values: list[AttributeValue] = []
+        self._next = 0
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        gate = self._listener.bserver
+        return 0 if gate is None else gate.port
+
+    async def start(self) -> None:
+        """Take the port, build the address space, then serve. Raises ListenError."""
+        self._listener.listen()
+        with collector_off():
+            await self._listener.init()
+            space = Space(self._plan, Nodes(self._host, NAMESPACE), self._send)
+            self._build(space)
+            self._serve(space)
+        await self._listener.start()
+
+    async def publish(self, snapshot: Snapshot) -> None:
+        """Show a newer snapshot. One call at a time."""
+        self._mirror.take(snapshot)
+        await self._tell()
+
+    async def lose(self) -> None:
+        """The scan has stopped publishing: until it does again every tag is BadOutOfService."""
+        self._mirror.lose()
+        await self._tell()
+
+    async def stop(self) -> None:
+        """Hang up on every client and stop."""
+        await self._listener.stop()
+
+    def _build(self, space: Space) -> None:
+        plan, nodes = self._plan, space.nodes
+        line = nodes.folder(OBJECTS, "/", plan.line.name, "a line of cells")
+        for number, name in enumerate(plan.cells):
+            kind = plan.line.cells[name].type
+            cell = nodes.folder(line, name, name, first_line(kind))
+            space.add_record(cell, name, kind)
+            add_unit(space, number, cell)
+        add_handovers(space, line)
+        add_diagnostics(space, line)
+
+    def _serve(self, space: Space) -> None:
+        self._host.writes = space.writes
+        self._mirror = Mirror(space.rows, snapshot_words(self._plan), self._wall_start_ns)
+        aspace, value = self._host.aspace, AttributeIds.Value
+        for number, row in enumerate(space.rows):
+            aspace.set_attribute_value_callback(row.node, value, self._read)
+            self._number[row.node] = number
+            self._values.append(aspace[row.node].attributes[value])
+
+    def _read(self, node: ua.NodeId, attribute: AttributeIds) -> Reading:
+        return self._mirror.reading(self._number[node])
+
+    async def _tell(self) -> None:
+        """Tell whoever watches of what changed, those first whose turn it was last time."""
+        mirror, told, shed, since_breath = self._mirror, 0, 0, 0
+        for number in self._in_turn(np.flatnonzero(mirror.pending)):
+            watchers = len(self._values[number].datachange_callbacks)
+            if watchers and told + watchers > self._budget and told:
+                self._next = number if not shed else self._next
+                shed += watchers
+                continue
+            mirror.pending[number] = False
+            if watchers:
+                await self._tell_row(number)
+                told += watchers
+                since_breath += watchers
+            if since_breath >= BREATH:
+                since_breath = 0
+                await asyncio.sleep(0)
+        mirror.count(PUBLISHED_CHANGES, told)
+        mirror.count(SHED_CHANGES, shed)
+
+    def _in_turn(self, pending: Ints) -> list[int]:
+        first = int(np.searchsorted(pending, self._next))
+        return [*pending[first:].tolist(), *pending[:first].tolist()]
+
+    async def _tell_row(self, number: int) -> None:
+        reading = self._mirror.reading(number)
+        for handle, callback in list(self._values[number].datachange_callbacks.items()):
+            try:
+                await callback(handle, reading)
+            except Exception:  # a filter that does not fit the value is that client's affair alone
+                log.debug("a client's monitored item", exc_info=True)

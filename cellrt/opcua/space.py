@@ -1,0 +1,138 @@
+"""The address space of a line: Objects/<line>/<cell>/<record>/<tag>, handovers, diagnostics."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from asyncua import ua
+from asyncua.ua.object_ids import ObjectIds
+
+from cellrt.opcua.commands import TYPES, Send, Write, write_parameter
+from cellrt.opcua.mirror import PUBLISHED_CHANGES, SHED_CHANGES, Row
+from cellrt.opcua.nodes import Nodes, name_of, standard
+from cellrt.opcua.units import engineering_units, eu_range
+from cellrt.scan.plan import Plan
+from cellrt.scan.snapshot import EPOCH, SCAN, SNAPSHOT_HEAD, image_base, snapshot_words
+from cellrt.tags import WORD, Field, Record, Role
+
+OBJECTS = standard(ObjectIds.ObjectsFolder)
+EMPTY = {
+    ua.VariantType.Boolean: False,
+    ua.VariantType.Int32: 0,
+    ua.VariantType.Int64: 0,
+    ua.VariantType.Double: 0.0,
+    ua.VariantType.String: "",
+}
+
+
+@dataclass
+class Space:
+    """A line's nodes: the rows that the mirror serves, and who takes what is written to which.
+
+    A tag's identifier is its name, `printer.pressure_N`. The server's own begin with `/`, or with
+    the cell's name and `PackML`. So a client's references survive all but a renaming.
+    """
+
+    plan: Plan
+    nodes: Nodes
+    send: Send
+    rows: list[Row] = field(default_factory=list)
+    writes: dict[ua.NodeId, Write] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        self._image = image_base(plan) * WORD
+        self._parameters = {leaf.path: n for n, leaf in enumerate(plan.parameters)}
+        self._good = {
+            leaf.path: SNAPSHOT_HEAD + plan.samples[number].base + 1
+            for number, _, _, _, leaf in plan.joined(Role.INPUT)
+        }
+
+    def add_record(self, parent: ua.NodeId, path: str, kind: type[Record]) -> None:
+        """A folder for each record in a record, a variable for each tag; `path` is the record's."""
+        for tag in kind.fields.values():
+            inside = f"{path}.{tag.name}"
+            if tag.is_record:
+                folder = self.nodes.folder(parent, inside, tag.name, first_line(tag.kind))
+                self.add_record(folder, inside, tag.kind)
+            else:
+                self.add_tag(parent, inside, tag)
+
+    def add_tag(self, parent: ua.NodeId, path: str, tag: Field) -> None:
+        """A tag with its unit and range; a parameter may be written."""
+        limits, number = eu_range(tag), self._parameters.get(path)
+        kind = ObjectIds.AnalogUnitType if tag.unit else ObjectIds.BaseDataVariableType
+        if limits:
+            kind = ObjectIds.AnalogItemType
+        writable = number is not None
+        node = self.add_row(
+            parent, path, tag.name, path, TYPES[tag.kind], doc=tag.doc, writable=writable, kind=kind
+        )
+        if tag.unit:
+            self.nodes.standard_property(node, "EngineeringUnits", engineering_units(tag.unit))
+        if limits:
+            self.nodes.standard_property(node, "EURange", limits)
+        if number is not None:
+            self.writes[node] = partial(write_parameter, self.send, number, tag)
+
+    def add_row(
+        self,
+        parent: ua.NodeId,
+        identifier: str,
+        name: str,
+        tag: str,
+        variant_type: ua.VariantType,
+        show: Callable[[Any], Any] | None = None,
+        *,
+        doc: str = "",
+        is_array: bool = False,
+        writable: bool = False,
+        kind: int = ObjectIds.BaseDataVariableType,
+    ) -> ua.NodeId:
+        """A variable that shows a tag, as `show` makes it if given."""
+        leaf = self.plan.layout.find(tag)
+        value = ua.Variant([] if is_array else EMPTY[variant_type], variant_type, None, is_array)
+        node = self.nodes.variable(
+            parent, identifier, name, value, doc=doc, writable=writable, kind=kind
+        )
+        place, good = self._image + leaf.offset, self._good.get(tag)
+        self.rows.append(Row(node, place, leaf.field.kind, variant_type, show, good))
+        return node
+
+    def add_word(self, parent: ua.NodeId, name: str, word: int, kind: type[Any], doc: str) -> None:
+        """A variable that shows a word of the mirror: the head's, a sample's, the server's own."""
+        value = ua.Variant(kind(0), TYPES[kind])
+        node = self.nodes.variable(parent, f"{name_of(parent)}/{name}", name, value, doc=doc)
+        self.rows.append(Row(node, word * WORD, kind, TYPES[kind]))
+
+
+def add_handovers(space: Space, line: ua.NodeId) -> None:
+    """Handovers/<upstream>downstream>: what both machines say, and the state."""
+    folder = space.nodes.folder(line, "/Handovers", "Handovers")
+    for name in space.plan.handovers:
+        kind = space.plan.layout.instances[name]
+        space.add_record(space.nodes.folder(folder, name, name, first_line(kind)), name, kind)
+
+
+def add_diagnostics(space: Space, line: ua.NodeId) -> None:
+    """Diagnostics: the scan, the devices, what the server had no time for. Add them last."""
+    plan, nodes = space.plan, space.nodes
+    folder = nodes.folder(line, "/Diagnostics", "Diagnostics")
+    space.add_word(folder, "Scan", SCAN, int, "number of the scan that is shown")
+    space.add_word(folder, "Epoch", EPOCH, int, "starts of the scan process")
+    devices = nodes.folder(folder, "/Diagnostics/Devices", "Devices", "true: fresh and well")
+    for sample in plan.samples:
+        space.add_word(devices, sample.device.name, SNAPSHOT_HEAD + sample.base + 1, bool, "")
+    own = snapshot_words(plan)
+    told, late = "changes told to clients", "changes put off because too many came at once"
+    space.add_word(folder, "PublishedChanges", own + PUBLISHED_CHANGES, int, told)
+    space.add_word(folder, "ShedChanges", own + SHED_CHANGES, int, late)
+
+
+def first_line(kind: type[Any]) -> str:
+    """What a class says of itself, in one line."""
+    return (inspect.getdoc(kind) or "").partition("\n")[0]

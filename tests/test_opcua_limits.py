@@ -1,0 +1,224 @@
+"""What a client may not do to the server: ask too much, hold too much, be somebody else."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from asyncua import Client, ua
+from asyncua.server.server import Server
+from scada_line import (
+    TIMEOUT_S,
+    WALL_START_NS,
+    Desk,
+    FakeScan,
+    Press,
+    device,
+    line_of,
+    press_line,
+    watch,
+)
+
+from cellrt.line.spec import CellSpec
+from cellrt.opcua.gate import ListenError
+from cellrt.opcua.server import LineServer
+from cellrt.opcua.session import MIN_PUBLISHING_MS
+from cellrt.scan.plan import Plan
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def server_of(plan: Plan, endpoint: str = "opc.tcp://127.0.0.1:0") -> tuple[LineServer, FakeScan]:
+    scan = FakeScan(plan)
+    return LineServer(plan, scan.send, endpoint, wall_start_ns=WALL_START_NS), scan
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk() -> AsyncIterator[Desk]:
+    server, scan = server_of(press_line())
+    await server.start()
+    async with Client(f"opc.tcp://127.0.0.1:{server.port}") as client:
+        desk = Desk(server, scan, client)
+        await desk.publish()
+        yield desk
+    await server.stop()
+
+
+def another(desk: Desk) -> Client:
+    return Client(f"opc.tcp://127.0.0.1:{desk.server.port}", timeout=TIMEOUT_S)
+
+
+async def test_port_in_use_says_which_and_who_asked(desk: Desk) -> None:
+    second, _ = server_of(press_line(), f"opc.tcp://127.0.0.1:{desk.server.port}")
+    with pytest.raises(
+        ListenError, match=f"^opcua: port {desk.server.port} on 127.0.0.1 is in use"
+    ):
+        await second.start()
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["opc.tcp://0.0.0.0:4840", "opc.tcp://192.168.1.5:4840", "opc.tcp://plc:4840"]
+)
+async def test_endpoint_others_can_reach_is_refused(endpoint: str) -> None:
+    with pytest.raises(ValueError, match=r"listen on 127\.0\.0\.1"):
+        server_of(press_line(), endpoint)
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:4840", "opc.tcp://127.0.0.1", "4840"])
+async def test_endpoint_that_is_none_is_refused(endpoint: str) -> None:
+    with pytest.raises(ValueError, match=r"such as opc\.tcp://127\.0\.0\.1:4840"):
+        server_of(press_line(), endpoint)
+
+
+async def test_admin_by_name_is_nobody(desk: Desk) -> None:
+    client = another(desk)
+    client.set_user("admin")
+    with pytest.raises(ua.UaStatusCodeError):
+        await client.connect()
+
+
+async def test_client_adds_or_deletes_nodes_access_denied(desk: Desk) -> None:
+    with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+        await desk.node("press").add_variable(1, "mine", 1)
+    with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+        await desk.client.delete_nodes([desk.node("press.lamp")])
+    assert await desk.value("press.lamp") is False
+
+
+async def test_client_registers_a_server_refused(desk: Desk) -> None:
+    with pytest.raises(ua.uaerrors.BadServiceUnsupported):
+        await desk.client.register_server(Server())
+
+
+async def test_too_many_sessions_the_next_is_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cellrt.opcua.host.MAX_SESSIONS", 2)
+    async with another(desk):
+        with pytest.raises(ua.uaerrors.BadTooManySessions):
+            await another(desk).connect()
+    async with another(desk):
+        pass
+
+
+async def test_too_many_watched_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await watch(desk)
+    monkeypatch.setattr("cellrt.opcua.session.MAX_MONITORED_ITEMS", 1)
+    subscription = desk.subscriptions[-1]
+    with pytest.raises(ua.uaerrors.BadTooManyMonitoredItems):
+        await subscription.subscribe_data_change(
+            [desk.node("press.lamp"), desk.node("press.armed")]
+        )
+    await subscription.subscribe_data_change(desk.node("press.lamp"))
+
+
+async def test_too_many_operations_in_one_request_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cellrt.opcua.session.MAX_OPERATIONS", 3)
+    item = ua.ReadValueId(desk.node("press.lamp").nodeid, ua.AttributeIds.Value)
+    request = ua.ReadParameters(NodesToRead=[item] * 4)
+    with pytest.raises(ua.uaerrors.BadTooManyOperations):
+        await desk.client.uaclient.session.read(request)
+
+
+async def test_subscription_with_no_or_a_senseless_interval_gets_the_shortest(desk: Desk) -> None:
+    for asked_ms in (0.0, 1.0, float("nan"), -5.0):
+        request = ua.CreateSubscriptionParameters(asked_ms, 1000, 100, 0, True, 0)
+        result = await desk.client.uaclient.session.create_subscription(request, print)
+        assert result.RevisedPublishingInterval == MIN_PUBLISHING_MS
+        await desk.client.uaclient.session.delete_subscriptions([result.SubscriptionId])
+
+
+async def test_chunk_that_never_ends_connection_is_cut(desk: Desk) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", desk.server.port)
+    writer.write(b"MSGF" + struct.pack("<I", 2**32 - 1) + bytes(70_000))
+    with pytest.raises(ConnectionResetError):
+        assert await asyncio.wait_for(reader.read(), TIMEOUT_S) == b""
+        raise ConnectionResetError
+    writer.close()
+    assert await desk.value("press.attempts") == 3
+
+
+async def test_client_does_not_read_its_answers_it_is_not_heard(desk: Desk) -> None:
+    async with another(desk) as client:
+        gate = desk.server._listener.bserver
+        assert gate is not None
+        gate.clients[-1].pause_writing()
+        unanswered = asyncio.ensure_future(
+            client.get_node(desk.node("press.lamp").nodeid).read_value()
+        )
+        for _ in range(3):
+            assert await desk.value("press.attempts") == 3
+        assert not unanswered.done()
+        gate.clients[-1].resume_writing()
+        assert await asyncio.wait_for(unanswered, TIMEOUT_S) is False
+
+
+async def test_client_runs_far_ahead_every_request_is_answered(desk: Desk) -> None:
+    asked = [desk.value("press.attempts") for _ in range(700)]
+    assert await asyncio.gather(*asked) == [3] * 700
+
+
+async def test_session_that_is_never_activated_makes_room(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cellrt.opcua.host.MAX_SESSIONS", 2)
+    monkeypatch.setattr(desk.server._host, "min_session_timeout_ms", 1.0)
+    idle = another(desk)
+    await idle.connect_sessionless()
+    await idle.uaclient.create_session(ua.CreateSessionParameters(RequestedSessionTimeout=1.0))
+    async with asyncio.timeout(TIMEOUT_S):
+        while not await connects(another(desk)):
+            pass
+    await idle.disconnect_sessionless()
+
+
+async def connects(client: Client) -> bool:
+    try:
+        async with client:
+            return True
+    except ua.uaerrors.BadTooManySessions:
+        return False
+
+
+async def test_session_ends_with_the_server(desk: Desk) -> None:
+    before = asyncio.all_tasks()
+    server, _ = server_of(line_of("small", [device("d", {})], {}))
+    await server.start()
+    client = Client(f"opc.tcp://127.0.0.1:{server.port}")
+    await client.connect()
+    await client.create_subscription(100, None)
+    await server.stop()
+    await client.disconnect()
+    left = [task.get_coro() for task in asyncio.all_tasks() - before]
+    assert [coro for coro in left if "asyncua/server" in coro.cr_code.co_filename] == []
+
+
+async def test_line_of_5000_tags_serves_its_last_tag(
+    record_property: pytest.RecordProperty,
+) -> None:
+    cells = {f"press_{n}": CellSpec(f"press_{n}", Press, {}, {}, {}) for n in range(140)}
+    plan = line_of("long", [], cells)
+    assert len(list(plan.layout.tags())) > 5000
+    server, scan = server_of(plan)
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    await server.start()
+    record_property("start of a server of 5,000 tags, s", round(loop.time() - began_s, 2))
+    async with Client(f"opc.tcp://127.0.0.1:{server.port}") as client:
+        desk = Desk(server, scan, client)
+        await desk.publish()
+        tags = [f"press_{n}.strokes" for n in range(140)] + ["press_139.attempts"]
+        told = await watch(desk, *tags)
+        for tag in tags:
+            desk.scan.set(tag, 7)
+        began_s = loop.time()
+        await desk.publish()
+        record_property("publication, us a change", (loop.time() - began_s) / len(tags) * 1e6)
+        assert dict([await told.next() for _ in tags]) == dict.fromkeys(tags, 7)
+        assert await desk.value("press_139.attempts") == 7
+    await server.stop()
