@@ -49,7 +49,7 @@ async def serve(
     start_ns: int | None = None,
     ready: Callable[[Mapping[str, str]], None] = lambda addresses: None,
 ) -> None:
-    """Serve every device of `plant` until `stop` is set.
+    """Serve every device of `plant` until `stop` is set, looked at once a tick.
 
     Devices listen on 127.0.0.1 at `base_port` and up, in order of declaration; 0 takes free
     ports. `ready` is told each device's address. Logical time is `(monotonic - start_ns) *
@@ -78,7 +78,7 @@ async def serve(
             clock.catch_up(time.monotonic_ns())
             for front in fronts:
                 await front.publish()
-            await _sleep(stop, clock.until_next_s(time.monotonic_ns()))
+            await asyncio.sleep(clock.until_next_s(time.monotonic_ns()))
 
 
 class Clock:
@@ -115,11 +115,3 @@ class Clock:
         """Wall time until the next tick is due."""
         next_ns = self._start_ns + self._next * self._period_ns / self._speed
         return max((next_ns - now_ns) * 1e-9, SHORTEST_SLEEP_S)
-
-
-async def _sleep(stop: asyncio.Event, wait_s: float) -> None:
-    try:
-        async with asyncio.timeout(wait_s):
-            await stop.wait()
-    except TimeoutError:
-        pass
