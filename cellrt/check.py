@@ -158,6 +158,7 @@ class _Check(ast.NodeVisitor):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value is not None:
             self.visit(node.value)
+            self.visit(node.target)
             self.store(node.target, node.value)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
@@ -183,7 +184,7 @@ class _Check(ast.NodeVisitor):
         self.generic_visit(node)
         if not isinstance(node.ctx, ast.Load):
             self.say(node, "writes into a table", "tables are constant; use tags")
-        elif self.names.constant(node.slice) is None and not self.names.is_limited(node.slice):
+        elif not self.names.is_limited(node.slice):
             index = ast.unparse(node.slice)
             mend = f"index with LIMIT(0, {index}, last) from cellrt.blocks"
             self.say(
@@ -245,7 +246,7 @@ class _Check(ast.NodeVisitor):
         by = self.names.constant(right)
         if isinstance(op, DIVISIONS) and not by:
             self.say(node, f"divides by `{ast.unparse(right)}`, which may be 0", USE_DIV)
-        elif isinstance(op, ast.Pow) and self.names.constant(left) is None:
+        elif isinstance(op, ast.Pow) and not (_is_literal(left) and _is_literal(right)):
             whole = isinstance(by, int) and by >= 0
             if not (whole and self.names.kind(left) in (int, bool)):
                 mend = "write the product, or use SQRT or DIV from cellrt.blocks"
@@ -264,3 +265,8 @@ class _Check(ast.NodeVisitor):
         elif kind is int and self.names.kind(value) is float:
             mend = "write int(LIMIT(low, value, high)), LIMIT from cellrt.blocks"
             self.say(target, f"stores a float in the int tag `{tag}`", mend)
+
+
+def _is_literal(node: ast.expr) -> bool:
+    """Made of literals alone: Python itself puts the result in its place before anything runs."""
+    return not any(isinstance(part, ast.Name | ast.Attribute) for part in ast.walk(node))

@@ -54,10 +54,12 @@ class Names:
             (self.limited.add if self.is_limited(value) else self.limited.discard)(target.id)
 
     def is_limited(self, node: ast.expr) -> bool:
-        """A call of LIMIT, or a local name that was last given one: within bounds, and a number."""
-        if isinstance(node, ast.Name):
-            return node.id in self.limited
-        return isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "LIMIT"
+        """A constant, a call of LIMIT, or a local name last given one: a number, and within bounds."""
+        if isinstance(node, ast.Name) and node.id in self.limited:
+            return True
+        if isinstance(node, ast.Call):
+            return ast.unparse(node.func).rpartition(".")[2] == "LIMIT"
+        return self.constant(node) is not None
 
     def named(self, annotation: Any) -> Kind:
         """The type that an annotation names."""
