@@ -47,7 +47,7 @@ def test_pid_constant_error_gives_the_sum_by_hand() -> None:
 def test_pid_step_of_measured_kicks_the_derivative_once_and_the_filter_lets_it_decay() -> None:
     pid = Both(PID, kp=2.0, td_s=1.0, filter_n=4.0, out_low=-100.0)
     pid.update(True, 0.0, 0.0, 0.0, 0.25)
-    pid.update(True, 0.0, 1.0, 0.0, 0.25)
+    assert pid.update(True, 0.0, 1.0, 0.0, 0.25) == -2.0 - 4.0
     assert pid.tag.derivative == -2.0 * 1.0 * 4.0 / (1.0 + 4.0 * 0.25)
     pid.update(True, 0.0, 1.0, 0.0, 0.25)
     assert pid.tag.derivative == -2.0
@@ -151,6 +151,15 @@ def test_pid_saturated_error_changes_sign_leaves_the_limit_at_once(
         recoveries.append([pid.update(True, 50.0, other_side, 0.0, DT_S) for _ in range(5)])
         assert recoveries[-1][0] != limit
     assert recoveries[0] == recoveries[1] == recoveries[2]
+
+
+@pytest.mark.parametrize("setpoint", [200.0, -200.0])
+def test_pid_saturated_by_the_proportional_term_keeps_its_integral(setpoint: float) -> None:
+    pid = Both(PID, kp=1.0, ti_s=10.0)
+    pid.update(False, 50.0, 50.0, 40.0, DT_S)
+    assert pid.update(True, 50.0, 50.0, 0.0, DT_S) == 40.0
+    pid.update(True, setpoint, 50.0, 0.0, DT_S)
+    assert pid.update(True, 50.0, 50.0, 0.0, DT_S) == 40.0
 
 
 def test_pid_saturated_heater_hardly_overshoots() -> None:
@@ -323,7 +332,7 @@ def test_limit_keeps_between(mn: float, in_: float, mx: float, expected: float) 
 
 
 def test_functions_of_integers_beyond_a_float_agree_in_both_modes() -> None:
-    big = 2**62 + 1
+    big = 2**62 + 128
     assert bits(divided(big, 3, 0)) == bits(DIV(big, 3, 0))
     assert bits(divided(1, 0, 7)) == bits(DIV(1, 0, 7)) == bits(7.0)
     assert bits(rooted(big, 0)) == bits(SQRT(big, 0))
