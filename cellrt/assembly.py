@@ -47,7 +47,10 @@ class Assembly:
         links = [self._row(types, name, kind) for name, kind in self.links.items()]
         members = [self._row(types, name, kind) for name, kind in self.members.items()]
         return Schedule(
-            _rows(links, 5), _rows(members, 5), self._copies(self.to_links), self._copies(self.to_members)
+            _rows(links, 5),
+            _rows(members, 5),
+            self._copies(self.to_links),
+            self._copies(self.to_members),
         )
 
     def _row(self, types: list[Any], name: str, kind: type[Record]) -> list[int]:

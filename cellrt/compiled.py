@@ -32,7 +32,7 @@ def lowest_set_bit(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
 
 
-@overload(lowest_set_bit, jit_options=STRICT)
+@overload(lowest_set_bit, jit_options=STRICT)  # type: ignore[untyped-decorator]
 def _lowest_set_bit(mask: int) -> Callable[[int], int]:
     def impl(mask: int) -> int:
         return np.int64(trailing_zeros(mask))  # type: ignore[return-value]

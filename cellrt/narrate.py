@@ -105,9 +105,14 @@ class Narrator:
         told: Entry = {"handover": self._plan.handovers[k], "from": _named(Link, before)}
         return told | {"to": _named(Link, after), "board": board}
 
-    def _command(self, origin: int, number: int, target: int, operation: int, refusal: int) -> Entry:
+    def _command(
+        self, origin: int, number: int, target: int, operation: int, refusal: int
+    ) -> Entry:
         told: Entry = {"origin": _named(Origin, origin), "command": number}
-        told |= {"operation": _named(Operation, operation), "target": self._target(operation, target)}
+        told |= {
+            "operation": _named(Operation, operation),
+            "target": self._target(operation, target),
+        }
         return told | {"answer": _named(Refusal, refusal)}
 
     def _target(self, operation: int, target: int) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cellrt.packml import State
 from cellrt.narrate import words
+from cellrt.packml import State
 from cellrt.runtime.region import HEALTH_WORDS, Health, Status
 from cellrt.scan.histogram import BINS, summary
 from cellrt.scan.plan import Plan
@@ -73,7 +73,9 @@ def io(plan: Plan, region: Region) -> Report:
     """Each device: whether it answers now, exchanges that failed, round trips in microseconds."""
     told = {}
     rtt = region.section("rtt").words.reshape(-1, BINS)
-    health = region.section("io").words[: len(plan.devices) * HEALTH_WORDS].reshape(-1, HEALTH_WORDS)
+    health = (
+        region.section("io").words[: len(plan.devices) * HEALTH_WORDS].reshape(-1, HEALTH_WORDS)
+    )
     for number, (name, device) in enumerate(plan.line.devices.items()):
         times = summary(rtt[number])
         told[name] = {

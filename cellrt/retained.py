@@ -22,7 +22,9 @@ def save(path: Path, values: Mapping[str, Scalar]) -> None:
     """Write values by tag name. Raises OSError; the file is then as it was."""
     body = json.dumps(values, sort_keys=True)
     checksum = hashlib.sha256(body.encode()).hexdigest()
-    text = json.dumps({"version": VERSION, "sha256": checksum, "values": json.loads(body)}, indent=1)
+    text = json.dumps(
+        {"version": VERSION, "sha256": checksum, "values": json.loads(body)}, indent=1
+    )
     fresh = path.with_suffix(".new")
     with fresh.open("w") as file:
         file.write(text)
@@ -45,7 +47,9 @@ def load(path: Path, plan: Plan) -> tuple[dict[str, Scalar], list[str]]:
         stored = json.loads(text)
         values, version, checksum = stored["values"], stored["version"], stored["sha256"]
     except (ValueError, KeyError, TypeError):
-        raise RetainedError(f"{path}: cut short or no file of retained values; move it away") from None
+        raise RetainedError(
+            f"{path}: cut short or no file of retained values; move it away"
+        ) from None
     if version != VERSION:
         raise RetainedError(f"{path}: version {version}, this cellrt reads {VERSION}; move it away")
     if hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest() != checksum:

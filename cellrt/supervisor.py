@@ -128,9 +128,7 @@ class Supervisor:
             if wanted is Command.UNHOLD and int(read(f"{cell}.unit.first_out")):
                 continue
             self._answered[cell] = since_ns
-            commands.append(
-                self.commander.command(Operation.PACKML, number, int(wanted), now_ns)
-            )
+            commands.append(self.commander.command(Operation.PACKML, number, int(wanted), now_ns))
         return commands
 
     def reached(self, read: Read) -> bool:

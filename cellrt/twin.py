@@ -92,7 +92,9 @@ def run(
             events[count] = w.events[n]
             count += 1
         exchange_out(plant, w.outputs, w.output_reals)
-        solve(plant.schedule, plant.entries, plant.address, plant.image, now_ns, scan + done, t.dt_s)
+        solve(
+            plant.schedule, plant.entries, plant.address, plant.image, now_ns, scan + done, t.dt_s
+        )
         done += 1
     return done, count
 
@@ -210,7 +212,9 @@ def _own(device: str, wanted: Point, has: Mapping[str, Point]) -> Point:
     """The device's own point at the address where the line expects one."""
     own = has.get(wanted.address)
     if own is None:
-        raise TwinError(f"{device}: the simulated device has nothing at {wanted.address} ({wanted.name})")
+        raise TwinError(
+            f"{device}: the simulated device has nothing at {wanted.address} ({wanted.name})"
+        )
     if own.wire is not wanted.wire:
         raise TwinError(
             f"{device}: {wanted.address} is {own.wire.value} in the device, "

@@ -50,7 +50,6 @@ class Wire(enum.Enum):
     def high(self) -> int:
         return (1 << (self.bits - (self.value[0] == "i"))) - 1
 
-
     @property
     def limits(self) -> tuple[int, int]:
         """Lowest and highest raw integer; a float's raw value is its bits and has none."""
@@ -165,10 +164,10 @@ def views(buffer: Any) -> Views:
     )
 
 
-
-
 @compiled
-def scatter(wires: Wiring, first: int, last: int, raw: Ints, raw_reals: Floats, image: Views) -> None:
+def scatter(
+    wires: Wiring, first: int, last: int, raw: Ints, raw_reals: Floats, image: Views
+) -> None:
     """Raw values of rows first..last-1 into their tags. `raw_reals` is `raw` seen as float64."""
     for n in range(first, last):
         at, kind, source = wires.places[n, 0], wires.places[n, 1], wires.places[n, 4]

@@ -73,9 +73,18 @@ class Folder:
             (path / f"{name}.py").write_text(text)
 
     def ask(self) -> dict[str, int]:
-        env = {**os.environ, "CELLRT_CACHE_DIR": str(self.path / "cache"), "PYTHONPATH": str(self.path)}
+        env = {
+            **os.environ,
+            "CELLRT_CACHE_DIR": str(self.path / "cache"),
+            "PYTHONPATH": str(self.path),
+        }
         done = subprocess.run(
-            [sys.executable, "-c", ASK], env=env, cwd=self.path, capture_output=True, text=True, check=True
+            [sys.executable, "-c", ASK],
+            env=env,
+            cwd=self.path,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         told: dict[str, int] = json.loads(done.stdout)
         return told

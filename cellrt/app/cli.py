@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -46,13 +46,21 @@ def refusals() -> Iterator[None]:
 def run(
     line: LineFile,
     sim: Annotated[bool, typer.Option("--sim", help="serve a simulation for each device")] = False,
-    python: Annotated[bool, typer.Option("--python", help="cells uncompiled; breakpoint() works")] = False,
+    python: Annotated[
+        bool, typer.Option("--python", help="cells uncompiled; breakpoint() works")
+    ] = False,
     speed: Annotated[float, typer.Option(help="logical time per wall time")] = 1.0,
-    duration: Annotated[Optional[float], typer.Option(help="stop after so many s of logical time")] = None,
-    report: Annotated[Optional[Path], typer.Option(help="write a JSON report here")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="warnings end the run, exit code 2")] = False,
+    duration: Annotated[
+        float | None, typer.Option(help="stop after so many s of logical time")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="write a JSON report here")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="warnings end the run, exit code 2")
+    ] = False,
     opcua_port: Annotated[int, typer.Option(help="port of the OPC UA server")] = 4840,
-    base_port: Annotated[int, typer.Option(help="first port of simulated devices; 0: free ones")] = 0,
+    base_port: Annotated[
+        int, typer.Option(help="first port of simulated devices; 0: free ones")
+    ] = 0,
     start: Annotated[bool, typer.Option(help="reset and start the cells")] = True,
 ) -> None:
     """Run a line. Ctrl-C drains and stops it; a second one stops it at once."""
@@ -72,7 +80,9 @@ def devices(
     line: LineFile,
     base_port: Annotated[int, typer.Option(help="first port; 0: free ones")] = 0,
     speed: Annotated[float, typer.Option(help="logical time per wall time")] = 1.0,
-    seed: Annotated[Optional[int], typer.Option(help="decides every draw; the line's own if not given")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="decides every draw; the line's own if not given")
+    ] = None,
 ) -> None:
     """Serve the simulated devices of a line alone, for any other PLC to be tested against."""
     from cellrt.app.devices import serve_devices
@@ -88,9 +98,13 @@ def devices(
 def twin(
     line: LineFile,
     for_s: Annotated[float, typer.Option("--for", help="logical time in s")],
-    seed: Annotated[Optional[int], typer.Option(help="decides every draw; the line's own if not given")] = None,
-    report: Annotated[Optional[Path], typer.Option(help="write a JSON report here")] = None,
-    python: Annotated[bool, typer.Option("--python", help="cells uncompiled; breakpoint() works")] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="decides every draw; the line's own if not given")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="write a JSON report here")] = None,
+    python: Annotated[
+        bool, typer.Option("--python", help="cells uncompiled; breakpoint() works")
+    ] = False,
 ) -> None:
     """Run a line with its simulated plant in virtual time."""
     from cellrt.app.virtual import run_twin
@@ -150,9 +164,9 @@ def new(
 def replay(
     recording: Annotated[Path, typer.Argument(help="a recording")],
     verify: Annotated[bool, typer.Option("--verify", help="compare every scan")] = False,
-    at: Annotated[Optional[float], typer.Option(help="logical time in s")] = None,
-    tag: Annotated[Optional[str], typer.Option(help="tag to look at around --at")] = None,
-    line: Annotated[Optional[Path], typer.Option(help="line file, if not the recorded one")] = None,
+    at: Annotated[float | None, typer.Option(help="logical time in s")] = None,
+    tag: Annotated[str | None, typer.Option(help="tag to look at around --at")] = None,
+    line: Annotated[Path | None, typer.Option(help="line file, if not the recorded one")] = None,
 ) -> None:
     """Run the recorded scans again, bit for bit."""
     from cellrt.app.virtual import replay_lines
@@ -199,7 +213,9 @@ def watch(
 @app.command()
 def cmd(
     cell: Annotated[str, typer.Argument(help="name of a cell; or `line`")],
-    command: Annotated[str, typer.Argument(help="Reset, Start, Stop, ...; for line: run, stop, abort")],
+    command: Annotated[
+        str, typer.Argument(help="Reset, Start, Stop, ...; for line: run, stop, abort")
+    ],
     line: LineName = "",
 ) -> None:
     """Give a cell of a running line a PackML command or mode, or the whole line a goal."""
@@ -224,7 +240,9 @@ def set_parameter(
 @app.command()
 def journal(
     last: Annotated[int, typer.Option(help="how many events")] = 50,
-    subject: Annotated[Optional[str], typer.Option(help="of one cell, handover or device only")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="of one cell, handover or device only")
+    ] = None,
     line: LineName = "",
 ) -> None:
     """The last events of a running line."""

@@ -29,7 +29,7 @@ from cellrt.runtime.scan import code_hash
 from cellrt.runtime.watcher import LineFailed, Watcher, state_dir
 from cellrt.scan.plan import Plan
 from cellrt.scan.snapshot import Snapshot, snapshot_words
-from cellrt.shared.memory import Region, Role, create
+from cellrt.shared.memory import Role, create
 from cellrt.shared.triple import TripleReader, TripleWriter
 from cellrt.tags import Leaf, Scalar
 from cellrt.wire import Ints
@@ -89,7 +89,9 @@ class Run:
             raise RunError(f"--speed {speed:g} is outside 0.01 to 1000")
         if period_ns / speed < SHORTEST_WALL_PERIOD_NS:
             most = period_ns / SHORTEST_WALL_PERIOD_NS
-            raise RunError(f"--speed {speed:g} makes the period shorter than 200 us; at most {most:g}")
+            raise RunError(
+                f"--speed {speed:g} makes the period shorter than 200 us; at most {most:g}"
+            )
         if speed * ASSUMED_IO_AGE_S > SHORTEST_HANDSHAKE_S / 4:
             most = SHORTEST_HANDSHAKE_S / 4 / ASSUMED_IO_AGE_S
             raise RunError(

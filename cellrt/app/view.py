@@ -68,7 +68,14 @@ def render(run: Run) -> Group:
     narrator = Narrator(run.plan)
     latest = {e.get("cell"): e for e in run.brain.get("recent", [])}
     table = Table(expand=False, title=title(run), title_justify="left", title_style="bold")
-    for name, right in (("cell", 0), ("mode", 0), ("state", 0), ("step", 0), ("boards", 1), ("last event", 0)):
+    for name, right in (
+        ("cell", 0),
+        ("mode", 0),
+        ("state", 0),
+        ("step", 0),
+        ("boards", 1),
+        ("last event", 0),
+    ):
         table.add_column(name, justify="right" if right else "left", no_wrap=name != "last event")
     for cell in run.plan.cells:
         state = State(int(run.read(f"{cell}.unit.state")))

@@ -52,7 +52,11 @@ def twin_report(virtual: VirtualLine, for_s: float) -> report.Report:
     return {
         "line": plan.line.name,
         "duration_s": for_s,
-        "scan": {"period_us": plan.line.period_ns / 1e3, "count": virtual.twin.runner.scan, "overruns": 0},
+        "scan": {
+            "period_us": plan.line.period_ns / 1e3,
+            "count": virtual.twin.runner.scan,
+            "overruns": 0,
+        },
         "boards": report.boards(journal.boards, virtual.census()),
         "cells": report.cells(plan, virtual.read, journal.departed),
         "hashes": {

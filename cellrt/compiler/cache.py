@@ -65,7 +65,9 @@ class KeyedCache(_Cache):  # type: ignore[misc]
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compile result. A full or read-only disk costs the next start time, nothing else."""
         if data.lifted or data.library.has_dynamic_globals:
-            raise TypeError(f"{self._roots[0]!r} holds an address of this process; it cannot be kept")
+            raise TypeError(
+                f"{self._roots[0]!r} holds an address of this process; it cannot be kept"
+            )
         payload = serialize.dumps(data._reduce())
         path = self.path(sig)
         with suppress(OSError):

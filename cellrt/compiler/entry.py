@@ -14,7 +14,6 @@ import numpy as np
 from numba import carray, types
 from numba.core.ccallback import CFunc
 from numba.core.errors import NumbaError
-from numba.core.registry import cpu_target
 
 from cellrt.compiler.cache import KeyedCache
 from cellrt.compiler.methods import numba_type
@@ -62,7 +61,7 @@ def _cfunc(record: type[Record]) -> Any:
         carray(pointer, 1)[0].scan()
 
     signature = ((types.CPointer(numba_type(record)),), types.void)
-    made = CFunc(scan, signature, locals={}, options={"error_model": "numpy"})
+    made: Any = CFunc(scan, signature, locals={}, options={"error_model": "numpy"})
     made._cache = KeyedCache(scan, record)
     return made
 
@@ -94,6 +93,10 @@ def _essence(error: NumbaError) -> str:
     """The innermost complaint and its place, out of numba's nested account."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     places = [m for line in lines if (m := re.search(r'File "(.+?)", line (\d+)', line))]
-    says = [s for s in lines if not s.startswith(("Failed in", "- Resolution", "During", "File", "raised"))]
+    says = [
+        s
+        for s in lines
+        if not s.startswith(("Failed in", "- Resolution", "During", "File", "raised"))
+    ]
     where = f"{places[0][1]}:{places[0][2]}: " if places else ""
     return f"{where}{says[0][:300] if says else lines[0][:300]}"

@@ -77,7 +77,9 @@ class _Walk:
         self.digest.update(("\x1f".join(map(str, parts)) + "\x1e").encode())
 
     def value(self, value: Any) -> None:
-        if value is None or isinstance(value, bool | int | float | str | bytes | complex | np.generic):
+        if value is None or isinstance(
+            value, bool | int | float | str | bytes | complex | np.generic
+        ):
             self.text(type(value).__name__, repr(value))
         elif isinstance(value, np.ndarray):
             self.text("array", value.dtype.descr, value.shape)
@@ -101,7 +103,11 @@ class _Walk:
 
     def _object(self, value: Any) -> None:
         if _package_of(value).startswith(OPAQUE_PACKAGES) or isinstance(value, BuiltinFunctionType):
-            self.text("opaque", _package_of(value), getattr(value, "__qualname__", repr(value)))
+            self.text(
+                "opaque",
+                _package_of(value),
+                getattr(value, "__qualname__", type(value).__qualname__),
+            )
         elif isinstance(value, FunctionType):
             self._function(value)
         elif isinstance(value, type) and issubclass(value, enum.Enum):

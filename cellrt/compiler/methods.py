@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -10,14 +9,16 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
-from numba.extending import overload
-from numba.core.datamodel import models, register_default as register_model
+from numba.core.datamodel import models
+from numba.core.datamodel import register_default as register_model
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr
+from numba.extending import overload
 
 from cellrt.compiled import STRICT
 from cellrt.tags import Record
 
 _owners: dict[str, type[Record]] = {}
+_dispatchers: dict[tuple[type[Record], str], Any] = {}
 
 
 def numba_type(record: type[Record]) -> Any:
@@ -50,10 +51,11 @@ def _adopt(record: type[Record]) -> None:
             _adopt(declared.kind)
 
 
-@functools.cache
 def _dispatcher(owner: type[Record], name: str) -> Any | None:
-    method = methods(owner).get(name)
-    return None if method is None else numba.njit(**STRICT)(method)
+    if (owner, name) not in _dispatchers:
+        method = methods(owner).get(name)
+        _dispatchers[owner, name] = None if method is None else numba.njit(**STRICT)(method)
+    return _dispatchers[owner, name]
 
 
 class BoundMethod(types.BoundFunction):  # type: ignore[misc]
@@ -103,7 +105,7 @@ def dtype_owner(dtype: np.dtype[np.void]) -> type[Record] | None:
     return _owners.get(names[0])
 
 
-@overload(int, jit_options=STRICT, strict=False)
+@overload(int, jit_options=STRICT, strict=False)  # type: ignore[untyped-decorator]
 def _int_of_enum(member: Any) -> Callable[..., Any] | None:
     """Enum members are numbers in plain Python; in compiled code int() must say so."""
     if isinstance(member, types.IntEnumMember):

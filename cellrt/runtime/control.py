@@ -167,4 +167,6 @@ class ControlServer:
 
 def _unknown(what: str, name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, 1)
-    return f"no {what} {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:12])}")
+    return f"no {what} {name!r}; " + (
+        f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:12])}"
+    )

@@ -15,8 +15,8 @@ import time
 import numpy as np
 import structlog
 
-from cellrt.drivers.open import open_driver
 from cellrt.drivers.base import DeviceError, Driver
+from cellrt.drivers.open import open_driver
 from cellrt.runtime.child import Station, take_station
 from cellrt.runtime.region import HEALTH_WORDS, Health
 from cellrt.scan.histogram import BINS, count

@@ -39,7 +39,9 @@ class Scada:
         self._snapshots = TripleReader(section("snapshot-scada"))
         self._frame = np.zeros(snapshot_words(station.plan), np.int64)
         self._events = RingReader(section("events"))
-        commander = Commander(station.region.epoch, Origin.SCADA, number=time.monotonic_ns() // 1000)
+        commander = Commander(
+            station.region.epoch, Origin.SCADA, number=time.monotonic_ns() // 1000
+        )
         self._sender = Sender(section("commands-scada"), commander)
         self._now_ns = 0
         self._seen_s = 0.0

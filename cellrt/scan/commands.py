@@ -114,7 +114,7 @@ def write_parameter(
     value = real if kind == 2 else float(bits)
     if not (tables.limits[target, 0] <= value <= tables.limits[target, 1]):
         return 5
-    before = np.int64(work.image.bytes[at]) if kind == 0 else work.image.words[at >> 3]
+    before = int(work.image.bytes[at]) if kind == 0 else int(work.image.words[at >> 3])
     if kind == 0:
         work.image.bytes[at] = 1 if bits != 0 else 0
     else:

@@ -53,9 +53,7 @@ FAILED = 2
 
 
 @compiled
-def emit(
-    work: Work, now_ns: int, kind: int, subject: int, a: int, b: int, c: int, d: int
-) -> None:
+def emit(work: Work, now_ns: int, kind: int, subject: int, a: int, b: int, c: int, d: int) -> None:
     """Append an event of this scan. The last place is kept for saying that more were lost."""
     n = work.event_count[0]
     if n >= EVENTS_A_SCAN:

@@ -59,7 +59,10 @@ class Plan:
         hear: list[tuple[str, str]] = []
         tell: list[tuple[str, str]] = []
         for h in self.line.handovers:
-            hear += [(f"{h.upstream}.says", f"{h.name}.up"), (f"{h.downstream}.says", f"{h.name}.down")]
+            hear += [
+                (f"{h.upstream}.says", f"{h.name}.up"),
+                (f"{h.downstream}.says", f"{h.name}.down"),
+            ]
             tell += [
                 (f"{h.name}.state", f"{h.upstream}.state"),
                 (f"{h.name}.state", f"{h.downstream}.state"),

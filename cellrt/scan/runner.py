@@ -28,7 +28,15 @@ PlainRow = tuple[int, Any, Callable[[], None]]
 
 @cached_njit
 def compiled_step(
-    t: Tables, w: Work, entries: Ints, base: int, inputs: Ints, reals: Floats, now: int, scan: int, ep: int
+    t: Tables,
+    w: Work,
+    entries: Ints,
+    base: int,
+    inputs: Ints,
+    reals: Floats,
+    now: int,
+    scan: int,
+    ep: int,
 ) -> None:
     parts.step(t, w, entries, base, inputs, reals, now, scan, ep)
 
@@ -68,7 +76,9 @@ class Runner:
         if compiled:
             self.entries = addresses(plan.assembly.types(), progress)
         else:
-            self._plain = [self._plain_rows(a) for a in (plan.assembly.links, plan.assembly.members)]
+            self._plain = [
+                self._plain_rows(a) for a in (plan.assembly.links, plan.assembly.members)
+            ]
 
     @property
     def now_ns(self) -> int:
@@ -109,7 +119,7 @@ class Runner:
     def _plain_rows(self, records: Mapping[str, type[Record]]) -> list[PlainRow]:
         assembly, rows = self.plan.assembly, []
         for name, kind in records.items():
-            record = plain(kind, self.image.bytes, assembly.layout.offsets[name])
+            record: Any = plain(kind, self.image.bytes, assembly.layout.offsets[name])
             rows.append((assembly.every.get(name, 1), record, record.scan))
         return rows
 
@@ -125,4 +135,3 @@ class Runner:
                 if self.scan % every == 0:
                     record.now_ns, record.dt_s = now_ns, period_s * every
                     scan()
-

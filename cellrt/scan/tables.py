@@ -123,7 +123,11 @@ def _watched(plan: Plan) -> list[str]:
 
 def _gate(plan: Plan, cell: str, point: Point, raw: int, tag: Leaf) -> list[int]:
     place = plan.layout.place
-    row = [place(f"{cell}.unit.cause")[0] // WORD, place(f"{cell}.unit.cause_since_ns")[0] // WORD, raw]
+    row = [
+        place(f"{cell}.unit.cause")[0] // WORD,
+        place(f"{cell}.unit.cause_since_ns")[0] // WORD,
+        raw,
+    ]
     reactions = plan.line.cells[cell].safe[tag.path.partition(".")[2]]
     for cause in CAUSES:
         reaction = reactions[cause]
