@@ -50,3 +50,22 @@ class Both(Generic[T]):
 def bits(value: float) -> tuple[type, object]:
     """A scalar's type and bits: tells 0.0 from -0.0 and True from 1."""
     return type(value), struct.pack("<d", value) if isinstance(value, float) else value
+
+
+def walk(block: type[Record], diagram: str) -> None:
+    """Drive a block through a diagram; the first column right of the bar is also what it returns."""
+    heading, *rows = [line.split("|") for line in diagram.strip().splitlines()]
+    outputs = heading[1].split()
+    both = Both(block)
+    for row in rows:
+        returned = both.update(*map(number, row[0].split()))
+        found = {name: getattr(both.tag, name) for name in outputs}
+        assert found == dict(zip(outputs, map(number, row[1].split()), strict=True)), "|".join(row)
+        assert returned == found[outputs[0]]
+
+
+def number(text: str) -> float:
+    """L and H are the levels of a bool."""
+    if text in "LH":
+        return text == "H"
+    return int(text) if text.lstrip("-").isdigit() else float(text)
