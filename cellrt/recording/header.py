@@ -1,0 +1,227 @@
+"""The header of a recording: which line, which code, and what each recorded word is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from itertools import zip_longest
+from pathlib import Path
+
+from cellrt.compiler.fingerprint import fingerprint
+from cellrt.line.load import load_line
+from cellrt.line.resolve import search_beside
+from cellrt.line.spec import LineSpec
+from cellrt.scan.plan import COMMAND_WORDS, Plan
+from cellrt.scan.recorder import state_words
+from cellrt.tags import WORD, Role
+
+FORMAT = 1
+MAGIC = b"cellrec\n"
+_LENGTH_BYTES, _HASH_BYTES = 8, 32
+_LONGEST = 1 << 28
+
+
+class RecordingError(Exception):
+    """A recording cannot be read, or not with this line; the message names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a recording is of.
+
+    `text` is the line file and `maps` its device maps, by the name that the line file gives them. `code`
+    is the fingerprint of each record type. `inputs` names the words of the samples, `outputs` those of
+    the outputs, `tags` is (name, type, byte offset) of every tag in the image.
+    """
+
+    format: int
+    cellrt: str
+    line: str
+    path: str
+    text: str
+    maps: Mapping[str, str]
+    plan_hash: str
+    code: Mapping[str, str]
+    seed: int
+    period_ns: int
+    input_words: int
+    state_words: int
+    image_bytes: int
+    inputs: list[str]
+    outputs: list[str]
+    tags: list[tuple[str, str, int]]
+
+    @property
+    def commands_base(self) -> int:
+        """Where the commands begin in the inputs."""
+        return len(self.inputs)
+
+    def name(self, word: int) -> str:
+        """What a word of a keyframe (inputs, then state) or of a scan's changes is."""
+        if word < self.commands_base:
+            return f"input {self.inputs[word]}"
+        if word < self.input_words:
+            return f"command {max(word - self.commands_base - 1, 0) // COMMAND_WORDS + 1}"
+        at = (word - self.input_words) * WORD
+        if at < self.image_bytes:
+            tags = [name for name, _, offset in self.tags if at <= offset < at + WORD]
+            return "tag " + " or ".join(tags) if tags else "the image"
+        at = (at - self.image_bytes) // WORD
+        return f"output {self.outputs[at]}" if at < len(self.outputs) else "what was last reported"
+
+
+def describe(plan: Plan, seed: int | None = None) -> Header:
+    """The header for recording a plan; `seed` where it is not the line's own."""
+    line = plan.line
+    return Header(
+        FORMAT,
+        _version(),
+        line.name,
+        str(line.path),
+        line.text,
+        _map_texts(line),
+        plan.hash,
+        {kind.type_name(): fingerprint(kind) for kind in plan.assembly.types()},
+        line.seed if seed is None else seed,
+        line.period_ns,
+        plan.input_words,
+        state_words(plan),
+        plan.layout.nbytes,
+        _input_names(plan),
+        _output_names(plan),
+        [(t.path, t.field.kind.__name__, t.offset) for t in plan.layout.tags()],
+    )
+
+
+def pack(header: Header) -> bytes:
+    """A header as the first bytes of a file: magic, length, sha256, canonical JSON."""
+    text = json.dumps(asdict(header), sort_keys=True, separators=(",", ":")).encode()
+    return (
+        MAGIC + len(text).to_bytes(_LENGTH_BYTES, "little") + hashlib.sha256(text).digest() + text
+    )
+
+
+def unpack(data: bytes | mmap.mmap, path: Path) -> tuple[Header, int]:
+    """The header at the beginning of a file, and where it ends. Raises RecordingError."""
+    begin = len(MAGIC) + _LENGTH_BYTES + _HASH_BYTES
+    if data[: len(MAGIC)] != MAGIC:
+        raise RecordingError(f"{path} is not a recording")
+    length = int.from_bytes(data[len(MAGIC) : len(MAGIC) + _LENGTH_BYTES], "little")
+    if length <= _LONGEST and begin + length > len(data):
+        raise RecordingError(f"{path} was cut short inside its header; nothing can be read")
+    text = data[begin : begin + length]
+    if hashlib.sha256(text).digest() != data[begin - _HASH_BYTES : begin]:
+        raise RecordingError(f"{path} has a damaged header; nothing can be read")
+    told = json.loads(text)
+    if told["format"] != FORMAT:
+        raise RecordingError(
+            f"{path} has format {told['format']} (written by cellrt {told['cellrt']}); this cellrt "
+            f"{_version()} reads format {FORMAT}"
+        )
+    told["tags"] = [tuple(tag) for tag in told["tags"]]
+    return Header(**told), begin + length
+
+
+def recorded_line(header: Header) -> LineSpec:
+    """The line as it was recorded, from the header's own texts; its cells are today's.
+
+    Raises RecordingError where the header has no line file, LineError where it cannot be loaded here.
+    """
+    if not header.text:
+        raise RecordingError(f"the recording of {header.line} holds no line file; name the line")
+    path = Path(header.path)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in {path.name: header.text, **header.maps}.items():
+            file = Path(folder, name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        search_beside(path)
+        try:
+            return replace(load_line(Path(folder, path.name)), path=path)
+        finally:
+            sys.path[:] = [p for p in sys.path if p != str(Path(folder).resolve())]
+
+
+def planned(header: Header, line: LineSpec | None) -> Plan:
+    """The plan to replay with: of `line`, or of the line as recorded. Raises RecordingError."""
+    plan = Plan(recorded_line(header) if line is None else line)
+    if plan.line.name != header.line:
+        raise RecordingError(f"a recording of line {header.line}, not of {plan.line.name}")
+    if plan.hash != header.plan_hash or plan.line.period_ns != header.period_ns:
+        raise RecordingError(
+            f"line {header.line} has changed since it was recorded: {_change(header, plan)}"
+        )
+    return plan
+
+
+def edited(header: Header, plan: Plan) -> tuple[str, ...]:
+    """What is not as it was when the recording was made: types of other code, the line file."""
+    types = {kind.type_name(): kind for kind in plan.assembly.types()}
+    names = [n for n, kind in types.items() if fingerprint(kind) != header.code.get(n)]
+    return (*names, *(["the line file"] if plan.line.text != header.text else []))
+
+
+def _change(then: Header, plan: Plan) -> str:
+    """The first thing that differs between a recording and a plan."""
+    now = describe(plan)
+    if now.period_ns != then.period_ns:
+        return f"its period was {then.period_ns / 1e6:g} ms and is {now.period_ns / 1e6:g} ms now"
+    tables: list[tuple[str, Sequence[object], Sequence[object]]] = [
+        ("tag", then.tags, now.tags),
+        ("input", then.inputs, now.inputs),
+        ("output", then.outputs, now.outputs),
+    ]
+    for what, old, new in tables:
+        for was, is_ in zip_longest(old, new, fillvalue="nothing"):
+            if str(was) != str(is_):
+                return f"{what} {was} is {is_} now"
+    return "its devices or joins"
+
+
+def _version() -> str:
+    try:
+        return metadata.version("cellrt")
+    except metadata.PackageNotFoundError:
+        return "from source"
+
+
+def _map_texts(line: LineSpec) -> dict[str, str]:
+    if not line.text:
+        return {}
+    devices = tomllib.loads(line.text)["devices"]
+    return {devices[n]["map"]: Path(d.map.path).read_text() for n, d in line.devices.items()}
+
+
+def _input_names(plan: Plan) -> list[str]:
+    names: list[str] = []
+    for sample in plan.samples:
+        device = sample.device.name
+        points = [f"{device}.{point.name}" for point in sample.device.map.inputs]
+        names += [
+            f"{device}: number of its sample",
+            f"{device}: good",
+            f"{device}.counter",
+            *points,
+        ]
+    return _with_tags(plan, names, Role.INPUT)
+
+
+def _output_names(plan: Plan) -> list[str]:
+    names = ["scan", "epoch"]
+    for sample in plan.samples:
+        names += [f"{sample.device.name}.{point.name}" for point in sample.device.map.outputs]
+    return _with_tags(plan, names, Role.OUTPUT)
+
+
+def _with_tags(plan: Plan, names: list[str], role: Role) -> list[str]:
+    tags: dict[int, list[str]] = {}
+    for *_, raw, leaf in plan.joined(role):
+        tags.setdefault(raw, []).append(leaf.path)
+    return [f"{n} ({', '.join(tags[k])})" if k in tags else n for k, n in enumerate(names)]
