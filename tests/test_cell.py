@@ -350,14 +350,15 @@ def test_transport_under_way_is_finished_first(
     assert conveyor.cell.run == 0 and not conveyor.cell.infeed.says.machine_ready
 
 
-def test_stopping_asks_for_no_further_board(conveyor: VirtualCell) -> None:
-    begin_transport_in(conveyor)
-    conveyor.scan(Command.STOP)
+def test_stopping_starts_no_transport(conveyor: VirtualCell) -> None:
     conveyor.scan()
-    assert conveyor.state is State.STOPPING
-    assert not conveyor.cell.infeed.says.machine_ready
+    assert conveyor.cell.infeed.says.machine_ready
+    assert conveyor.scan(Command.STOP) is State.STOPPING
+    conveyor.cell.infeed.state = int(Link.AVAILABLE_AND_READY)
+    conveyor.scan()
     assert not conveyor.cell.infeed.says.start_transport
+    assert not conveyor.cell.infeed.says.machine_ready
 
 
-def test_unit_has_first_word_of_its_own_and_starts_in_stopped() -> None:
+def test_power_up_is_stopped() -> None:
     assert Unit.zeros()[0]["state"] == State.STOPPED
