@@ -328,8 +328,20 @@ async def test_remote_command_and_set_unit_mode_take_a_number(desk: Desk) -> Non
     assert await desk.call("press", "RemoteCommand", ua.Variant(8, Int32)) == "Good"
     assert await desk.value("press.PackML.Command.Answer") == "Abort accepted"
     assert await desk.call("press", "SetUnitMode", ua.Variant(3, Int32)) == "Good"
-    assert await desk.value("press.PackML.Command.Answer") == "mode Manual accepted"
-    assert desk.scan.asked == [(Operation.PACKML, PRESS, 8), (Operation.MODE, PRESS, 3)]
+    assert await desk.value("press.PackML.Command.Answer") == "Manual accepted"
+    assert await desk.call("press", "RemoteCommand", ua.Variant(99, Int32)) == "Good"
+    assert await desk.value("press.PackML.Command.Answer") == "Command 99 accepted"
+    asked = [(Operation.PACKML, 8), (Operation.MODE, 3), (Operation.PACKML, 99)]
+    assert desk.scan.asked == [(operation, PRESS, number) for operation, number in asked]
+
+
+async def test_method_of_another_cell_is_refused(desk: Desk) -> None:
+    mixed = ua.CallMethodRequest(
+        desk.node("infeed.PackML").nodeid, desk.node("press.PackML.Start").nodeid
+    )
+    (result,) = await desk.client.uaclient.session.call([mixed])
+    assert result.StatusCode.name == "BadMethodInvalid"
+    assert desk.scan.asked == []
 
 
 async def test_method_with_the_wrong_arguments_is_refused(desk: Desk) -> None:
@@ -410,6 +422,35 @@ async def test_device_bad_whoever_watches_is_told_even_with_a_deadband(desk: Des
     desk.scan.set_good("gauge", True)
     await desk.publish()
     assert await wide.next() == ("press.pressure_N", 0.0)
+
+
+async def test_deadband_in_percent_is_of_the_range(desk: Desk) -> None:
+    told = await watch(desk)
+    percent = ua.DeadbandType.Percent
+    subscription = desk.subscriptions[-1]
+    await subscription.deadband_monitor(desk.node("press.pressure_N"), 10.0, percent)
+    await subscription.deadband_monitor(desk.node("press.spread_mm"), 10.0, percent)
+    await told.next(), await told.next()
+    for pressure_N, spread_mm in ((19.9, 0.1), (20.1, 0.2)):
+        desk.scan.set("press.pressure_N", pressure_N)
+        desk.scan.set("press.spread_mm", spread_mm)
+        await desk.publish()
+    seen = [await told.next() for _ in range(3)]
+    assert [value for tag, value in seen if tag == "press.spread_mm"] == [0.1, 0.2]
+    assert [value for tag, value in seen if tag == "press.pressure_N"] == [20.1]
+
+
+async def test_slow_drift_is_told_when_it_has_left_the_deadband(desk: Desk) -> None:
+    told = await watch(desk)
+    await desk.subscriptions[-1].deadband_monitor(desk.node("press.pressure_N"), 2.5)
+    assert await told.next() == ("press.pressure_N", 0.0)
+    for pressure_N in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0):
+        desk.scan.set("press.pressure_N", pressure_N)
+        await desk.publish()
+    assert [await told.next() for _ in range(2)] == [
+        ("press.pressure_N", 3.0),
+        ("press.pressure_N", 6.0),
+    ]
 
 
 async def test_filter_that_does_not_fit_hurts_only_its_owner(desk: Desk) -> None:

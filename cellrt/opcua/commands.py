@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from enum import IntEnum
 
 import numpy as np
 from asyncua import ua
@@ -33,6 +34,17 @@ async def write_parameter(
         return status(Codes.BadOutOfRange)
     refusal = await send(Operation.PARAMETER, number, raw_bits(field.kind, variant.Value))
     return status(ANSWERS[refusal][0])
+
+
+def spoken(kind: type[IntEnum], number: int) -> str:
+    """A number's name, as in `Unholding`; one that has none is itself, as in `Mode 7`.
+
+    >>> from cellrt.packml import State
+    >>> spoken(State, 12), spoken(State, 99)
+    ('Unholding', 'State 99')
+    """
+    names = {int(member): member.name.capitalize() for member in kind}
+    return names.get(number, f"{kind.__name__} {number}")
 
 
 def is_of(variant: ua.Variant, kind: ua.VariantType) -> bool:

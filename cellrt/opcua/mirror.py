@@ -32,7 +32,7 @@ START = datetime(1970, 1, 1, tzinfo=UTC)
 class Reading(ua.DataValue):
     """A value as of a scan. Nobody changes it afterwards, so it is its own copy.
 
-    asyncua copies every value deeply for every monitored item, which costs four times all the rest.
+    asyncua copies every value deeply for every monitored item, which costs more than all the rest.
     """
 
     __slots__ = ()

@@ -9,11 +9,13 @@ from asyncua import ua
 from asyncua.server.internal_server import InternalServer
 from asyncua.ua.object_ids import ObjectIds
 
+from cellrt.opcua.status import Codes, status
+
 READ = 1 << ua.AccessLevel.CurrentRead
 READ_WRITE = READ | 1 << ua.AccessLevel.CurrentWrite
 
 Method = Callable[..., Awaitable[ua.StatusCode | ua.CallMethodResult]]
-"""Called with the object's node, then the arguments as variants."""
+"""Called with the arguments as variants."""
 
 
 def standard(identifier: int) -> ua.NodeId:
@@ -88,7 +90,13 @@ class Nodes:
         node = self._add(item, ObjectIds.HasComponent)
         if inputs:
             self.standard_property(node, "InputArguments", list(inputs))
-        self.server.aspace.add_method_callback(node, call)
+
+        async def called(owner: ua.NodeId, *arguments: ua.Variant) -> Any:
+            if owner != parent:  # a client that mixes up two objects must not start the wrong one
+                return status(Codes.BadMethodInvalid)
+            return await call(*arguments)
+
+        self.server.aspace.add_method_callback(node, called)
         return node
 
     def _item(

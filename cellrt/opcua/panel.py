@@ -11,7 +11,7 @@ from asyncua import ua
 from asyncua.server.address_space import AddressSpace
 from asyncua.ua.attribute_ids import AttributeIds
 
-from cellrt.opcua.commands import Send, Write, is_of
+from cellrt.opcua.commands import Send, Write, is_of, spoken
 from cellrt.opcua.mirror import Reading, timestamp
 from cellrt.opcua.nodes import Method, Nodes, name_of, standard
 from cellrt.opcua.status import ANSWERS, Codes, status
@@ -84,15 +84,11 @@ class Panel:
 
     async def command(self, number: int) -> ua.StatusCode:
         """Ask for a PackML command."""
-        named = number in Command.__members__.values()
-        what = Command(number).name.capitalize() if named else f"command {number}"
-        return await self._ask(Operation.PACKML, number, what)
+        return await self._ask(Operation.PACKML, number, spoken(Command, number))
 
     async def mode(self, number: int) -> ua.StatusCode:
         """Ask for a unit mode."""
-        named = number in Mode.__members__.values()
-        what = Mode(number).name.capitalize() if named else str(number)
-        return await self._ask(Operation.MODE, number, f"mode {what}")
+        return await self._ask(Operation.MODE, number, spoken(Mode, number))
 
     async def _ask(self, operation: Operation, number: int, what: str) -> ua.StatusCode:
         code, words = ANSWERS[await self._send(operation, self._cell, number)]
@@ -108,9 +104,13 @@ class Panel:
             written = await request.write(variant)
             if not written.is_good() or before or not request.value:
                 return written
-            answer = await ask(number.value)
-            if not answer.is_good():
-                await request.put(False)
+            accepted = False
+            try:
+                answer = await ask(number.value)
+                accepted = answer.is_good()
+            finally:  # the client may have gone while the scan was asked
+                if not accepted:
+                    await request.put(False)
             return answer
 
         return {number.node: number.write, request.node: write_request}
@@ -133,16 +133,14 @@ def _number(name: str) -> ua.Argument:
 
 
 def _without_argument(ask: Callable[[], Awaitable[ua.StatusCode]]) -> Method:
-    async def call(parent: ua.NodeId, *arguments: ua.Variant) -> ua.StatusCode:
+    async def call(*arguments: ua.Variant) -> ua.StatusCode:
         return status(Codes.BadTooManyArguments) if arguments else await ask()
 
     return call
 
 
 def _with_number(ask: Ask) -> Method:
-    async def call(
-        parent: ua.NodeId, *arguments: ua.Variant
-    ) -> ua.StatusCode | ua.CallMethodResult:
+    async def call(*arguments: ua.Variant) -> ua.StatusCode | ua.CallMethodResult:
         if not arguments:
             return status(Codes.BadArgumentsMissing)
         if len(arguments) > 1:

@@ -140,21 +140,19 @@ class LineServer:
 
     async def _tell(self) -> None:
         """Tell whoever watches of what changed, those first whose turn it was last time."""
-        mirror, told, shed, since_breath = self._mirror, 0, 0, 0
+        mirror, told, shed = self._mirror, 0, 0
         for number in self._in_turn(np.flatnonzero(mirror.pending)):
             watchers = len(self._values[number].datachange_callbacks)
-            if watchers and told + watchers > self._budget and told:
-                self._next = number if not shed else self._next
+            if watchers and told >= self._budget:
+                self._next = self._next if shed else number
                 shed += watchers
                 continue
             mirror.pending[number] = False
             if watchers:
                 await self._tell_row(number)
                 told += watchers
-                since_breath += watchers
-            if since_breath >= BREATH:
-                since_breath = 0
-                await asyncio.sleep(0)
+                if told % BREATH < watchers:
+                    await asyncio.sleep(0)
         mirror.count(PUBLISHED_CHANGES, told)
         mirror.count(SHED_CHANGES, shed)
 

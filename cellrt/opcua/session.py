@@ -13,6 +13,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 
 from cellrt.opcua.commands import Write
 from cellrt.opcua.gate import MAX_REQUEST_BYTES
+from cellrt.opcua.items import LineItems, make_absolute
 from cellrt.opcua.status import Codes, status
 
 MAX_OPERATIONS = 10_000
@@ -86,7 +87,10 @@ class LineSession(InternalSession):
         # max() with the limit first, so that a NaN becomes the limit
         interval_ms = max(MIN_PUBLISHING_MS, params.RequestedPublishingInterval)
         params.RequestedPublishingInterval = min(MAX_PUBLISHING_MS, interval_ms)
-        return await super().create_subscription(params, callback, request_callback)
+        result = await super().create_subscription(params, callback, request_callback)
+        made = self.subscription_service.subscriptions[result.SubscriptionId]
+        made.monitored_item_srv = LineItems(made, self.aspace)
+        return result
 
     async def create_monitored_items(
         self, params: ua.CreateMonitoredItemsParameters
@@ -95,6 +99,8 @@ class LineSession(InternalSession):
         watched = len(self.aspace._handle_to_attribute_map)
         if watched + len(params.ItemsToCreate) > MAX_MONITORED_ITEMS:
             raise ServiceError(Codes.BadTooManyMonitoredItems)
+        for item in params.ItemsToCreate:
+            make_absolute(self.aspace, item)
         return await super().create_monitored_items(params)
 
     async def modify_monitored_items(

@@ -12,6 +12,7 @@ from typing import Any
 
 from asyncua import ua
 
+from cellrt.opcua.commands import spoken
 from cellrt.opcua.nodes import name_of
 from cellrt.opcua.panel import Panel
 from cellrt.opcua.space import Space
@@ -39,9 +40,9 @@ def add_unit(space: Space, cell: int, parent: ua.NodeId) -> None:
 def _add_status(space: Space, unit: str, parent: ua.NodeId) -> None:
     add = partial(_add, space, unit, parent)
     add("StateCurrent", "state", Int32)
-    add("StateCurrentName", "state", String, lambda state: State(state).name.capitalize())
+    add("StateCurrentName", "state", String, partial(spoken, State))
     add("UnitModeCurrent", "mode", Int32)
-    add("UnitModeCurrentName", "mode", String, lambda mode: Mode(mode).name.capitalize())
+    add("UnitModeCurrentName", "mode", String, partial(spoken, Mode))
     add("EquipmentBlocked", "blocked", Boolean)
     add("EquipmentStarved", "starved", Boolean)
     name = "UnitSupportedModes"
@@ -55,7 +56,7 @@ def _add_admin(space: Space, unit: str, parent: ua.NodeId, rules: tuple[str, ...
 
     add = partial(_add, space, unit, parent)
     first_out = "the interlock that tripped first"
-    add("StopReason", "first_out", String, lambda n: rules[n - 1] if n else "", doc=first_out)
+    add("StopReason", "first_out", String, dict(enumerate(("", *rules))).get, doc=first_out)
     since = "interlocks that tripped since the last Clear"
     add("Alarm", "tripped", String, tripped, doc=since, is_array=True)
     add("ProdProcessedCount", "boards_out", Int64, doc="boards handed on")
