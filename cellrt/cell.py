@@ -32,7 +32,7 @@ SUSPEND_AFTER_NS = 30_000_000_000
 FINISH_LIMIT_NS = 60_000_000_000
 """A Stop, Hold, Suspend or Complete that cannot end the work under way goes on without its end."""
 
-POWER_UP_NS = 5_000_000_000
+POWER_UP_NS = 30_000_000_000
 """Power-up is Stopped; devices that have not answered by then make it Aborted."""
 
 EXECUTE, STARTING, SUSPENDED = int(State.EXECUTE), int(State.STARTING), int(State.SUSPENDED)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import numpy as np
-from numba.cpython.unsafe.numbers import trailing_zeros
+from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros
 from numba.extending import overload, register_jitable
 
 P = ParamSpec("P")
@@ -36,5 +36,18 @@ def lowest_set_bit(mask: int) -> int:
 def _lowest_set_bit(mask: int) -> Callable[[int], int]:
     def impl(mask: int) -> int:
         return np.int64(trailing_zeros(mask))  # type: ignore[return-value]
+
+    return impl
+
+
+def highest_set_bit(value: int) -> int:
+    """Index of the highest set bit of a positive int64."""
+    return value.bit_length() - 1
+
+
+@overload(highest_set_bit, jit_options=STRICT)  # type: ignore[untyped-decorator]
+def _highest_set_bit(value: int) -> Callable[[int], int]:
+    def impl(value: int) -> int:
+        return 63 - np.int64(leading_zeros(value))  # type: ignore[return-value]
 
     return impl

@@ -133,8 +133,12 @@ class Narrator:
 def sentence(entry: Entry) -> str:
     """An entry as one line for people."""
     subject = entry.get("cell") or entry.get("handover") or entry.get("device") or ""
+    return f"{entry['t_ns'] / 1e9:10.3f} s  {entry['event']:<9} {subject:<16} {brief(entry)}"
+
+
+def brief(entry: Entry) -> str:
+    """What an entry says beside when, what kind and of whom."""
     shown = {"t_ns", "event", "cell", "handover", "device", "from", "to"}
     moved = f"{entry['from']} -> {entry['to']}" if "from" in entry else ""
     rest = ", ".join(f"{k} {v}" for k, v in entry.items() if k not in shown and v != "")
-    said = " ".join(part for part in (moved, rest) if part)
-    return f"{entry['t_ns'] / 1e9:10.3f} s  {entry['event']:<9} {subject:<16} {said}"
+    return " ".join(part for part in (moved, rest) if part)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cellrt import report
-from cellrt.narrate import Narrator, sentence, words
+from cellrt.narrate import Narrator, brief, words
 from cellrt.packml import Mode, State
 from cellrt.runtime.region import Status
 
@@ -28,6 +28,7 @@ COLOURS = {
     State.STOPPED: "dim",
 }
 TELL_EVERY_S = 5.0
+EVENT_WIDTH = 56
 
 
 class View:
@@ -64,7 +65,7 @@ class View:
 def render(run: Run) -> Group:
     """The table of cells and what the scan and the devices do."""
     if run.snapshot is None:
-        return Group(Text(f"{run.line.name}: starting (a cold start compiles first)"))
+        return Group(Text(starting(run)))
     narrator = Narrator(run.plan)
     latest = {e.get("cell"): e for e in run.brain.get("recent", [])}
     table = Table(expand=False, title=title(run), title_justify="left", title_style="bold")
@@ -86,11 +87,20 @@ def render(run: Run) -> Group:
             cell,
             words(Mode(int(run.read(f"{cell}.unit.mode")))),
             Text(words(state) + why, style=COLOURS.get(state, "")),
-            narrator.step_name(cell, int(run.read(f"{cell}.unit.step"))),
+            narrator.step_name(cell, int(run.read(f"{cell}.unit.step")))
+            if state is State.EXECUTE
+            else "",
             str(run.read(f"{cell}.unit.boards_out")),
-            sentence(event).strip()[:60] if event else "",
+            f"{event['event']} {brief(event)}"[:EVENT_WIDTH] if event else "",
         )
     return Group(table, Text(scan_line(run)), Text(device_line(run), style="dim"))
+
+
+def starting(run: Run) -> str:
+    """How far a start has come."""
+    done, of = int(run.status[Status.COMPILED]), int(run.status[Status.TO_COMPILE])
+    compiling = f", compiling: {done} of {of} types done" if of > done else ""
+    return f"{run.line.name}: starting{compiling}"
 
 
 def title(run: Run) -> str:
@@ -126,8 +136,7 @@ def device_line(run: Run) -> str:
 def plain_line(run: Run) -> str:
     """The whole line in one line, for logs."""
     if run.snapshot is None:
-        compiled = "" if run.status[Status.COMPILE_NS] else ", compiling"
-        return f"{run.line.name}: starting{compiled}"
+        return starting(run)
     states = " ".join(
         f"{cell}={words(State(int(run.read(f'{cell}.unit.state'))))}" for cell in run.plan.cells
     )

@@ -88,3 +88,9 @@ def cached_njit(function: F) -> F:
     dispatcher = numba.njit(**STRICT)(function)
     dispatcher._cache = KeyedCache(function)
     return dispatcher  # type: ignore[no-any-return]
+
+
+def prepare(function: Callable[..., Any], *arguments: object) -> None:
+    """Compile or load a `cached_njit` function for such arguments, without calling it."""
+    dispatcher: Any = function
+    dispatcher.compile(tuple(numba.typeof(a) for a in arguments))

@@ -4,7 +4,9 @@ numba's own cache looks at the time stamp of one file. It does not notice an edi
 file, of a table or of a constant, and then silently runs the old logic (numba #1833), which on a machine
 is a hazard. So the hash here is of what the compiler reads: the bytecode in memory of the function and of
 everything that it can reach, the values of the globals that it names, and the layouts of its records. No
-file is looked at, so neither a data file, nor a dynamic import, nor a stale .pyc can slip past.
+file is looked at, so neither a data file, nor a dynamic import, nor a stale .pyc can slip past. (numba's
+@overload hides a body from such a walk; cellrt's own are in `cellrt.compiled` and `cellrt.compiler`,
+whose sources `environment` takes in whole.)
 """
 
 from __future__ import annotations

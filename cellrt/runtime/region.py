@@ -38,6 +38,8 @@ class Status(IntEnum):
     DMA_LATENCY = 14  # 1 when the processor is kept from sleeping deeply
     EPOCH = 15
     COMPILE_NS = 16
+    COMPILED = 18  # record types compiled so far, of TO_COMPILE
+    TO_COMPILE = 19
     READY_NS = 17  # monotonic time at which this scan process was ready
 
 

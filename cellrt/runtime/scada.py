@@ -11,7 +11,7 @@ import time
 import numpy as np
 import structlog
 
-from cellrt.opcua.host import ListenError
+from cellrt.opcua.gate import ListenError
 from cellrt.opcua.server import LineServer
 from cellrt.runtime.child import Station, refuse, take_station
 from cellrt.runtime.region import Status
@@ -85,7 +85,6 @@ async def serve(station: Station) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     while not station.status[Status.START_NS]:  # time stamps need the beginning of logical time
-        station.region.beat(Role.SCADA)
         await asyncio.sleep(ANSWERS_S)
     scada = Scada(station)
     try:

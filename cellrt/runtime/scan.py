@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
+from cellrt.compiler.cache import prepare
 from cellrt.compiler.entry import CompileError
 from cellrt.compiler.fingerprint import fingerprint
 from cellrt.handover import Link
@@ -21,6 +23,7 @@ from cellrt.scan.runner import Runner
 from cellrt.scan.snapshot import snapshot_words
 from cellrt.shared.memory import Role
 from cellrt.shared.triple import TripleReader
+from cellrt.wire import Ints
 
 SPIN_NS = 60_000
 SNAPSHOT_EVERY_NS = 20_000_000
@@ -38,26 +41,35 @@ def main() -> None:
     began_ns = time.monotonic_ns()
     if code_hash(plan.assembly.types()) != station.order.code_hash:
         refuse("scan", "a cell was edited since the line was started; restart the line")
+    epoch = station.region.begin_epoch()
+    status[Status.EPOCH] = epoch
     try:
-        epoch = station.region.begin_epoch()
-        runner = Runner(plan, compiled=not station.order.plain, epoch=epoch, progress=_show)
+        runner = Runner(
+            plan, compiled=not station.order.plain, epoch=epoch, progress=Progress(status)
+        )
     except CompileError as error:
         refuse("scan", str(error))
-    if status[Status.START_NS] == 0:
-        status[Status.START_NS] = time.monotonic_ns()
+    wall_period_ns = round(plan.line.period_ns / station.speed)
     desk = make_desk(station, runner)
-    status[Status.EPOCH] = epoch
-    power_up(station, runner, desk)
+    if not station.order.plain:
+        prepare(run_scans, *loop_arguments(runner, desk, 0, wall_period_ns))
     status[Status.COMPILE_NS] = time.monotonic_ns() - began_ns
     rights = become_realtime()
     status[Status.FIFO], status[Status.DMA_LATENCY] = rights.fifo, rights.dma_latency
-    wall_period_ns = round(plan.line.period_ns / station.speed)
-    status[Status.READY_NS] = time.monotonic_ns()
+    if status[Status.START_NS] == 0:
+        status[Status.START_NS] = time.monotonic_ns()
     start_ns = int(status[Status.START_NS])
+    power_up(station, runner, desk)
+    status[Status.READY_NS] = time.monotonic_ns()
     if station.order.plain:
         run_plain(runner, desk, start_ns, wall_period_ns)
-        return
-    run_scans(
+    else:
+        run_scans(*loop_arguments(runner, desk, start_ns, wall_period_ns))
+
+
+def loop_arguments(runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int) -> tuple[Any, ...]:
+    """What `run_scans` is called with."""
+    return (
         runner.tables,
         runner.work,
         desk,
@@ -66,14 +78,20 @@ def main() -> None:
         runner.inputs,
         runner.input_reals,
         start_ns,
-        plan.line.period_ns,
+        runner.plan.line.period_ns,
         wall_period_ns,
-        epoch,
+        runner.epoch,
     )
 
 
-def _show(name: str, done: int, total: int) -> None:
-    print(f"compiled {name} ({done} of {total})", flush=True)
+class Progress:
+    """How far compiling has come, where the watcher can see it."""
+
+    def __init__(self, status: Ints) -> None:
+        self._status = status
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        self._status[Status.COMPILED], self._status[Status.TO_COMPILE] = done, total
 
 
 def make_desk(station: Station, runner: Runner) -> Desk:

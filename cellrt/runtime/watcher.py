@@ -22,7 +22,7 @@ from cellrt.shared.memory import Region, Role
 STARTING_S = 120.0
 """How long a process may take to its first heartbeat (a cold compile included)."""
 
-STILL_S = {Role.SCAN: 1.0, Role.IO: 2.0, Role.BRAIN: 3.0, Role.SCADA: 5.0}
+STILL_S = {Role.SCAN: 1.0, Role.IO: 2.0, Role.BRAIN: 3.0, Role.SCADA: 15.0}
 """A process whose heartbeat stands still for so long is killed and started again. Simulated devices share
 no memory with the line and so have none."""
 
@@ -125,8 +125,8 @@ class Watcher:
         child.beat, child.beating = self.region.heartbeat(child.role), False
 
     def _standard_output(self, child: Child) -> IO[str] | None:
-        """Compile progress, and a debugger's prompt, go to the terminal."""
-        return None if child.role is Role.SCAN else self.log
+        """A debugger's prompt goes to the terminal, everything else into the log."""
+        return None if self.order.plain and child.role is Role.SCAN else self.log
 
     def _bury(self, child: Child) -> list[str]:
         """Take note of a death, once; decide when to start anew."""

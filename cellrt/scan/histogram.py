@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba.cpython.unsafe.numbers import leading_zeros
-from numba.extending import overload
 
-from cellrt.compiled import STRICT, compiled
+from cellrt.compiled import compiled, highest_set_bit
 from cellrt.wire import Ints
 
 BINS = 640
@@ -15,26 +13,13 @@ BINS = 640
 _MAXIMUM, _COUNT = BINS - 2, BINS - 1
 
 
-def highest_bit(value: int) -> int:
-    """Index of the highest set bit of a positive int64."""
-    return value.bit_length() - 1
-
-
-@overload(highest_bit, jit_options=STRICT, strict=False)
-def _highest_bit(value):  # type: ignore[no-untyped-def]
-    def impl(value):  # type: ignore[no-untyped-def]
-        return 63 - np.int64(leading_zeros(value))
-
-    return impl
-
-
 @compiled
 def count(bins: Ints, value: int) -> None:
     """Count a value (ns; negative ones as 0)."""
     value = max(value, 0)
     place = value
     if value >= 16:
-        octave = highest_bit(value)
+        octave = highest_set_bit(value)
         place = min((octave - 3) * 16 + (value >> (octave - 4) & 15), _MAXIMUM - 1)
     bins[place] += 1
     bins[_COUNT] += 1
