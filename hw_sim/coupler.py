@@ -61,34 +61,28 @@ class Lift(Record):
     index_left_s: float = Var(unit="s", doc="of the way to the next slot; 0: at a slot")
     exchange_left_s: float = Var(unit="s", doc="of the swap of magazines")
     moving: bool = Var()
+    magazines_out: int = Var()
 
-    def update(
-        self, index: bool, exchange: bool, live: bool, belt: Belt, tally: Counts, dt_s: float
-    ) -> None:
-        """Begin, go on with or end a move. A board in the slot goes along, and is stored."""
+    def update(self, index: bool, exchange: bool, live: bool, clear: bool, dt_s: float) -> bool:
+        """Begin, go on with or end a move. True in the scan in which a slot leaves the belt."""
         self.index.obey(index, live)
         self.exchange.obey(exchange, live)
-        at_rest = self.in_position() and not belt.is_spanned()
-        if self.index.rose and at_rest and not self.is_full():
+        may_leave = clear and self.in_position()
+        indexes = may_leave and self.index.rose and not self.is_full()
+        exchanges = may_leave and self.exchange.rose and not indexes
+        if indexes:
             self.index_left_s = INDEX_S
             self.used += 1
-            self.take_along(belt, tally)
-        elif self.exchange.rose and at_rest:
+        elif exchanges:
             self.exchange_left_s = EXCHANGE_S
-            self.take_along(belt, tally)
-        resumes = self.index.rose and self.index_left_s > 0.0
-        resumes = resumes or (self.exchange.rose and self.exchange_left_s > 0.0)
-        self.moving = live and (self.moving or resumes)
+        goes_on = self.index.rose and self.index_left_s > 0.0
+        goes_on = goes_on or (self.exchange.rose and self.exchange_left_s > 0.0)
+        self.moving = live and (self.moving or goes_on)
         if self.moving:
-            self.move(tally, dt_s)
+            self.move(dt_s)
+        return indexes or exchanges
 
-    def take_along(self, belt: Belt, tally: Counts) -> None:
-        """The slot leaves the belt, with what lies in it."""
-        if belt.board.id != 0:
-            tally.stored += 1
-            belt.clear()
-
-    def move(self, tally: Counts, dt_s: float) -> None:
+    def move(self, dt_s: float) -> None:
         """Go on until the next slot, or the new magazine, stands at the belt."""
         if self.index_left_s > 0.0:
             self.index_left_s = countdown(self.index_left_s, dt_s)
@@ -96,7 +90,7 @@ class Lift(Record):
             self.exchange_left_s = countdown(self.exchange_left_s, dt_s)
             if self.exchange_left_s == 0.0:
                 self.used = 0
-                tally.magazines_out += 1
+                self.magazines_out += 1
         self.moving = not self.in_position()
 
     def in_position(self) -> bool:
@@ -209,11 +203,19 @@ class Coupler(SimDevice):
         if self.pusher.update(self.push, live, self.infeed, dt_s):
             self.tally.entered += 1
             self.infeed.put_new(self.tally.entered, PUSHED_TO_MM)
-        self.lift.update(
-            self.magazine_index, self.magazine_exchange, live, self.magazine, self.tally, dt_s
-        )
-        self.magazine.shut = self.lift.is_full() or not self.lift.in_position()
+        self.move_lift(live)
         self.sense()
+
+    def move_lift(self, live: bool) -> None:
+        """The lift, and with it the board in the slot: that one is stored."""
+        clear = not self.magazine.is_spanned() and self.outfeed.overhang_mm == 0.0
+        index, exchange = self.magazine_index, self.magazine_exchange
+        leaves = self.lift.update(index, exchange, live, clear, self.dt_s)
+        if leaves and self.magazine.board.id != 0:
+            self.tally.stored += 1
+            self.magazine.clear()
+        self.tally.magazines_out = self.lift.magazines_out
+        self.magazine.shut = self.lift.is_full() or not self.lift.in_position()
 
     def sense(self) -> None:
         """Every sensor as it stands after this scan."""

@@ -49,7 +49,7 @@ class Contactor(Record):
             self.locked = True
         elif not command:
             self.locked = False
-        on = command and live and not self.locked
+        on = command and not self.locked
         self.rose = on and not self.on
         self.on = on
         return on

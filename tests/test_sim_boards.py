@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sim_bench import BELTS, PERIOD_NS, Bench
 
 from hw_sim.belt import BOARD_MM, FASTEST_MM_S
-from hw_sim.coupler import CONVEYOR_MM, Coupler
+from hw_sim.coupler import CONVEYOR_MM, EXIT_MM, Coupler
 from hw_sim.plant import assemble, boards, census
 from hw_sim.printer import BELT_MM, Printer
 from hw_sim.safety_plc import SafetyPlc
@@ -85,11 +85,11 @@ def test_pusher_waits_for_a_belt_that_runs() -> None:
 
 def test_pusher_that_stays_out_brings_one_board() -> None:
     bench = Bench()
-    bench.load()
-    bench.to_printer()
-    bench.set(push=True, infeed_run=True)
-    bench.run(20.0)
-    assert boards(bench.image) == [2, 1]
+    bench.set({"printer.belt_run": True}, push=True, infeed_run=True)
+    bench.until("printer.board_at_stop")
+    bench.run(5.0)
+    assert bench.read("coupler.pusher_out")
+    assert census(bench.image)["entered"] == 1
 
 
 def test_belt_accelerates_to_its_setpoint_and_brakes() -> None:
@@ -155,9 +155,25 @@ def test_upstream_stops_late_in_the_crossing_next_belt_pulls_the_board_in() -> N
     bench.load()
     bench.set({"printer.belt_run": True}, infeed_run=True)
     bench.until(lambda: not bench.read("coupler.infeed_exit"))
+    tail_mm = CONVEYOR_MM - (places(bench)[1] - BOARD_MM)
+    assert EXIT_MM - 6.0 < tail_mm < EXIT_MM
     bench.set(infeed_run=False)
     bench.until("printer.board_at_stop")
     assert boards(bench.image) == [1]
+
+
+def test_next_board_stops_behind_one_that_is_not_quite_across() -> None:
+    bench = Bench()
+    bench.load()
+    bench.set({"printer.belt_run": True}, infeed_run=True)
+    bench.until(lambda: bool(bench.read("printer.belt.board.id")))
+    bench.set({"printer.belt_run": False})
+    bench.run(0.5)
+    bench.set(push=True)
+    bench.run(10.0)
+    first, second = places(bench)[1], places(bench)[2]
+    assert CONVEYOR_MM < first < CONVEYOR_MM + BOARD_MM
+    assert second == pytest.approx(first - BOARD_MM)
 
 
 def test_occupied_belt_takes_no_second_board() -> None:

@@ -119,6 +119,18 @@ def test_lift_between_slots_takes_no_board() -> None:
     bench.until("coupler.magazine_loaded")
 
 
+def test_lift_leaves_while_a_board_comes_board_stays_on_the_outfeed() -> None:
+    bench = Bench()
+    bench.load()
+    bench.to_printer()
+    bench.to_outfeed()
+    bench.set(outfeed_run=True, magazine_run=True)
+    bench.until(lambda: float(bench.read("coupler.outfeed.position_mm")) > 590.0)
+    edge(bench, "magazine_index")
+    bench.run(2.0)
+    assert bench.read("coupler.outfeed.overhang_mm") == 0.0
+
+
 @pytest.mark.parametrize("command", ["magazine_index", "magazine_exchange"])
 def test_lift_cut_short_stands_until_told_again(command: str) -> None:
     bench = loaded()
