@@ -97,6 +97,16 @@ def host() -> Report:
     }
 
 
+class ReportError(Exception):
+    """A report could not be written where it was asked for."""
+
+
+def check_place(path: Path | None) -> None:
+    """Raises ReportError when no report could be written to `path`; asked before a run begins."""
+    if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        raise ReportError(f"--report {path}: {path.parent} is no folder that can be written to")
+
+
 def write(path: Path, report: Report) -> None:
     """Write a report, whole or not at all. Raises OSError."""
     fresh = path.with_name(path.name + ".new")

@@ -127,7 +127,7 @@ def check(
     if show:
         from cellrt.line.show import show as tables
 
-        Console().print(tables(spec))
+        Console(width=None if sys.stdout.isatty() else 160).print(tables(spec))
     print(f"{line}: {len(spec.cells)} cells, {len(spec.devices)} devices, well")
 
 

@@ -68,7 +68,7 @@ type = "{name}:{Class}"
 device = "plc"
 """
 
-TEST = '''def test_works_on_each_part_once(line):
+TEST = """def test_works_on_each_part_once(line):
     station = line("{name}_line.toml")
     station.force("{name}.estop_released", True)
     station.start()
@@ -76,7 +76,7 @@ TEST = '''def test_works_on_each_part_once(line):
     station.step(until="{name}.work", timeout_s=1.0)
     station.step(until=lambda: station["{name}.done"] == 1, timeout_s=1.0)
     assert not station["{name}.work"]
-'''
+"""
 
 
 class NewError(Exception):
@@ -88,7 +88,9 @@ def write_cell(what: str, name: str, folder: Path) -> list[Path]:
     if what != "cell":
         raise NewError(f"cannot write a new {what!r}; `cellrt new cell NAME`")
     if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
-        raise NewError(f"{name!r} is no name for a Python module; use lower-case letters, digits and _")
+        raise NewError(
+            f"{name!r} is no name for a Python module; use lower-case letters, digits and _"
+        )
     target = folder / name
     if target.exists():
         raise NewError(f"{target} is there already")

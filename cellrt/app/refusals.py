@@ -7,6 +7,7 @@ from cellrt.app.run import RunError
 from cellrt.compiler.entry import CompileError
 from cellrt.journal import JournalError
 from cellrt.line.load import LineError
+from cellrt.report import ReportError
 from cellrt.retained import RetainedError
 from cellrt.runtime.control import ControlError
 from cellrt.tags import DeclarationError
@@ -27,6 +28,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     NewError,
     OSError,
     RetainedError,
+    ReportError,
     RunError,
     TwinError,
     ValueError,

@@ -75,6 +75,7 @@ class Run:
     def __post_init__(self) -> None:
         self.line: LineSpec = load_line(self.options.line)
         self.plan = Plan(self.line)
+        report.check_place(self.options.report_at)
         self._check_speed()
         self._leaves: dict[str, Leaf] = {leaf.path: leaf for leaf in self.plan.layout.tags()}
         self._frame = np.zeros(snapshot_words(self.plan), np.int64)

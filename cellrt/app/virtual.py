@@ -26,6 +26,7 @@ def run_twin(
     """Run a line's twin for so much logical time; its report. Raises UsageError for an absurd time."""
     if not (math.isfinite(for_s) and 0 < for_s <= LONGEST_S):
         raise UsageError(f"--for {for_s:g}: a time in seconds, above 0 and at most a year")
+    report.check_place(report_at)
     began_s, steal = time.monotonic(), report.steal_ticks()
     virtual = VirtualLine(load_line(path), seed=seed, compiled=compiled)
     ready_s = time.monotonic()

@@ -1,0 +1,116 @@
+"""The command line as a person meets it: what works prints, what is wrong is one message and exit code 2."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cellrt.app.cli import app
+
+STATION = Path(__file__).parents[1] / "cells" / "print_station.toml"
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELLRT_STATE_DIR", str(tmp_path / "state"))
+
+
+def cellrt(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def refused(*arguments: object) -> str:
+    """What a refusal says: exit code 2, nothing on standard output, no traceback."""
+    result = cellrt(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.stderr and not result.stdout
+    return result.stderr
+
+
+def test_check_says_that_a_line_is_well() -> None:
+    result = cellrt("check", STATION)
+    assert result.exit_code == 0
+    assert "6 cells, 3 devices, well" in result.stdout
+
+
+def test_check_show_names_every_tag_of_every_cell() -> None:
+    shown = cellrt("check", STATION, "--show").stdout
+    for name in ("printer", "pressure_N", "board_at_stop", "input:10"):
+        assert name in shown
+
+
+def test_diagram_draws_packml_and_the_steps() -> None:
+    drawn = cellrt("diagram", STATION, "printer").stdout
+    assert "EXECUTE --> ABORTING: ABORT" in drawn
+    assert "clamping --> stroke: clamped" in drawn
+
+
+def test_twin_prints_its_report() -> None:
+    told = json.loads(cellrt("twin", STATION, "--for", 60).stdout)
+    assert told["scan"]["count"] == 6000
+    assert told["boards"]["entered"] > 1
+    assert set(told["hashes"]) == {"layout", "image", "journal"}
+
+
+@pytest.mark.parametrize("time", ["0", "-5", "nan", "inf", "1e12"])
+def test_twin_for_an_absurd_time_is_refused(time: str) -> None:
+    assert "--for" in refused("twin", STATION, "--for", time)
+
+
+@pytest.mark.parametrize(
+    ("speed", "mend"), [(0, "0.01"), (-1, "0.01"), (51, "200 us"), (45, "handshake")]
+)
+def test_speed_that_the_line_cannot_keep_is_refused_with_the_most_it_can(
+    speed: float, mend: str
+) -> None:
+    assert mend in refused("run", STATION, "--sim", "--speed", speed)
+
+
+def test_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for command in ("run", "check", "devices"):
+        assert "none.toml" in refused(command, tmp_path / "none.toml")
+
+
+def test_line_file_with_a_mistake_is_refused_by_every_command(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(STATION.read_text().replace("period_ms", "perod_ms"))
+    for command in (("run",), ("check",), ("devices",), ("twin", "--for", 1)):
+        said = refused(command[0], wrong, *command[1:])
+        assert f"{wrong}:4" in said and "period_ms" in said
+
+
+def test_cell_that_a_diagram_does_not_know_is_named_with_those_there_are() -> None:
+    assert "magazine" in refused("diagram", STATION, "prnter")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("tags",), ("watch", "printer.paste_pct"), ("cmd", "printer", "Stop"), ("journal",)],
+)
+def test_asking_a_line_that_does_not_run_says_so(command: tuple[str, ...]) -> None:
+    assert "running: none" in refused(*command)
+    assert "no running line answers" in refused(*command, "--line", "print-station")
+
+
+def test_port_in_use_names_the_port_and_who_asked() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refused("run", STATION, "--sim", "--opcua-port", port)
+        assert str(port) in said and "OPC UA" in said
+        said = refused("run", STATION, "--sim", "--opcua-port", 0, "--base-port", port)
+        assert str(port) in said and "coupler" in said
+
+
+def test_report_into_a_folder_that_is_not_there_is_refused_before_anything_moves(
+    tmp_path: Path,
+) -> None:
+    report = tmp_path / "none" / "report.json"
+    assert f"--report {report}" in refused("run", STATION, "--sim", "--report", report)
+    assert f"--report {report}" in refused("twin", STATION, "--for", 1, "--report", report)
