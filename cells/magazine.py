@@ -47,7 +47,15 @@ class Magazine(Cell):
         Interlock("guards_closed", Cause.GUARD),
     )
     sequence = Sequence(
-        Step("waiting", {"loaded": "indexing", "full": "exchanging", "transport": "pulling"}),
+        Step(
+            "waiting",
+            {
+                "loaded": "indexing",
+                "full": "exchanging",
+                "between_slots": "indexing",
+                "transport": "pulling",
+            },
+        ),
         Step("pulling", {"has_board": "waiting", "none_came": "waiting"}, within_s=20.0),
         Step("indexing", {"indexed": "waiting"}, within_s=10.0),
         Step("exchanging", {"empty_magazine": "waiting"}, within_s=30.0),
@@ -58,6 +66,10 @@ class Magazine(Cell):
 
     def full(self) -> bool:
         return self.magazine_full and self.board.id == 0
+
+    def between_slots(self) -> bool:
+        """A stop caught the lift on its way; it goes on when told again."""
+        return not self.magazine_in_position
 
     def transport(self) -> bool:
         return self.infeed.moving()
@@ -87,7 +99,7 @@ class Magazine(Cell):
 
     def indexing(self) -> None:
         """The board is stored as soon as the slot has moved away from the belt."""
-        self.magazine_index = self.board.id != 0
+        self.magazine_index = self.board.id != 0 or not self.magazine_in_position
         if self.board.id != 0 and not self.magazine_loaded:
             if self.board.result == Result.FAILED:
                 self.failed += 1
