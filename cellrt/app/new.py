@@ -3,80 +3,143 @@
 from __future__ import annotations
 
 import keyword
+import os
+import re
+import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
-CELL = '''"""{Class}: waits for a part, works on it, counts it."""
+import cellrt
 
-from cellrt import MS, Cause, Cell, Input, Interlock, Output, Parameter, Sequence, Step, Var, always, to
+NAME = re.compile("[a-z][a-z0-9_]{0,29}")
+
+CELL = '''"""PressFit: waits for a part, works on it, counts it."""
+
+from cellrt import (
+    MS,
+    Cause,
+    Cell,
+    Input,
+    Interlock,
+    Output,
+    Parameter,
+    Sequence,
+    Step,
+    Var,
+    always,
+    to,
+)
 from cellrt.blocks import TON
 
 
-class {Class}(Cell):
-    estop_released: bool = Input()
+class PressFit(Cell):
+    """Works on each part once. A part that lies there at the start is taken out first."""
+
+    guard_closed: bool = Input()  # its register is in press_fit.toml
     part_here: bool = Input(doc="a part lies in the fixture")
-    work: bool = Output(safe=always(to(False)), doc="tool on")
+    tool: bool = Output(safe=always(to(False)))  # or safe(stop=..., estop=hold(2.0, False))
     work_ms: int = Parameter(500, unit="ms", low=50, high=5000)
     done: int = Var(retain=True, doc="parts finished")
-    dwell: TON
+    timer: TON
 
-    interlocks = (Interlock("estop_released", Cause.ESTOP),)
+    # What must hold: its loss aborts the cell and takes the outputs to `safe`.
+    interlocks = (Interlock("guard_closed", Cause.GUARD),)
+    # The steps inside Execute; what leads from one to the next is a bool tag or a method.
     sequence = Sequence(
-        Step("waiting", {{"part_here": "working"}}),
-        Step("working", {{"worked": "leaving"}}, within_s=10.0),
-        Step("leaving", {{"part_gone": "waiting"}}),
+        Step("unloading", {"part_gone": "waiting"}),
+        Step("waiting", {"part_here": "working"}),
+        Step("working", {"worked": "unloading"}, within_s=10.0),
     )
-
-    def worked(self) -> bool:
-        return self.dwell.update(self.work, self.work_ms * MS, self.now_ns)
 
     def part_gone(self) -> bool:
         return not self.part_here
 
-    def execute(self) -> None:
-        self.work = False
+    def worked(self) -> bool:
+        return self.timer.q
 
-    def working(self) -> None:
-        self.work = True
+    def work_complete(self) -> bool:  # a Stop waits for this
+        return not self.tool
 
-    def leaving(self) -> None:
-        if self.unit.step_entered:
+    def always(self) -> None:  # every scan: off, unless the step below says on
+        self.timer.update(self.tool, self.work_ms * MS, self.now_ns)
+        self.tool = False
+
+    def working(self) -> None:  # every scan of the step `working`
+        self.tool = not self.timer.q
+        if self.timer.q:
             self.done += 1
 '''
 
-MAP = """protocol = "modbus"
-heartbeat = {{ holding = 0, type = "u16" }}
-counter = {{ input = 0, type = "u16" }}
+MAP = """# Written against the device's manual. Addresses count from 0.
+protocol = "modbus"
+watchdog_ms = 500
+heartbeat = { holding = 0, type = "u16" } # we count: the device goes safe when it stands still
+counter = { input = 0, type = "u16" }     # it counts: we distrust it when it stands still
 
 [inputs]
-estop_released = {{ discrete = 0 }}
-part_here = {{ discrete = 1 }}
+guard_closed = { discrete = 0 }
+part_here = { discrete = 1 }
+# force_N = { input = 1, type = "u16", scale = 0.1 }
 
 [outputs]
-work = {{ coil = 0 }}
+tool = { coil = 0 }
 """
 
-LINE = """[line]
-name = "{name}"
+LINE = """# cellrt check press_fit_line.toml --show
+# cellrt run press_fit_line.toml
+[line]
+name = "press_fit"
 period_ms = 10
 
-[devices.plc]
-map = "{name}.toml"
-address = "127.0.0.1:502"
+[devices.io]
+map = "press_fit.toml"
+address = "192.168.1.20:502"
+# sim = "press_fit_sim:PressFitSim" # a hw_sim.device.SimDevice: `run --sim`, `twin`
 
-[cells.{name}]
-type = "{name}:{Class}"
-device = "plc"
+[cells.press_fit]
+type = "press_fit:PressFit"
+device = "io" # tags are its points of the same name
+# params = { work_ms = 800 }
+# to = "next" # hands boards on: `outfeed: Outfeed` here, `infeed: Infeed` there
 """
 
-TEST = """def test_works_on_each_part_once(line):
-    station = line("{name}_line.toml")
-    station.force("{name}.estop_released", True)
-    station.start()
-    station.force("{name}.part_here", True)
-    station.step(until="{name}.work", timeout_s=1.0)
-    station.step(until=lambda: station["{name}.done"] == 1, timeout_s=1.0)
-    assert not station["{name}.work"]
-"""
+TEST = '''"""In virtual time. `pytest --plain` lets a breakpoint() in the cell open the debugger."""
+
+from cellrt.testing import OpenLine, TestLine
+
+
+def started(line: OpenLine) -> TestLine:
+    station = line("press_fit_line.toml")
+    station.force("press_fit.guard_closed", True)
+    return station.start()
+
+
+def test_waiting_part_comes_is_worked_on_once(line: OpenLine) -> None:
+    station = started(line)
+    station.force("press_fit.part_here", True)
+    station.step(until="press_fit.tool", timeout_s=0.1)
+    station.step(until="press_fit.unloading", timeout_s=1.0)
+    station.step(100)
+    assert station["press_fit.done"] == 1
+    assert not station["press_fit.tool"]
+
+
+def test_working_guard_opens_tool_is_off_in_that_scan(line: OpenLine) -> None:
+    station = started(line)
+    station.force("press_fit.part_here", True)
+    station.step(until="press_fit.tool", timeout_s=0.1)
+    station.force("press_fit.guard_closed", False)
+    station.step()
+    assert not station["press_fit.tool"]
+    station.step(until="press_fit.Aborted", timeout_s=0.1)
+'''
+
+FILES = {
+    "press_fit.py": CELL,
+    "press_fit.toml": MAP,
+    "press_fit_line.toml": LINE,
+    "test_press_fit.py": TEST,
+}
 
 
 class NewError(Exception):
@@ -84,24 +147,29 @@ class NewError(Exception):
 
 
 def write_cell(what: str, name: str, folder: Path) -> list[Path]:
-    """Write NAME/ with a cell, its device map, a line file and a passing test. Raises NewError."""
+    """Write NAME/ with a cell, its device map, a line file and a test, or nothing. Raises NewError."""
     if what != "cell":
-        raise NewError(f"cannot write a new {what!r}; `cellrt new cell NAME`")
-    if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
-        raise NewError(
-            f"{name!r} is no name for a Python module; use lower-case letters, digits and _"
-        )
-    target = folder / name
-    if target.exists():
-        raise NewError(f"{target} is there already")
-    names = {"name": name, "Class": "".join(part.capitalize() for part in name.split("_"))}
-    files = {
-        f"{name}.py": CELL,
-        f"{name}.toml": MAP,
-        f"{name}_line.toml": LINE,
-        f"test_{name}.py": TEST,
-    }
-    target.mkdir()
-    for file, text in files.items():
-        (target / file).write_text(text.format(**names))
-    return [target / file for file in files]
+        raise NewError(f"cannot write a new {what!r}; write `cellrt new cell NAME`")
+    target, title = folder / name, "".join(part.capitalize() for part in name.split("_"))
+    _check(name, title, target)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as scratch:
+        whole = Path(scratch, name)
+        whole.mkdir()
+        for file, text in FILES.items():
+            named = text.replace("press_fit", name).replace("PressFit", title)
+            (whole / file.replace("press_fit", name)).write_text(named, encoding="utf-8")
+        whole.rename(target)
+    return [target / file.replace("press_fit", name) for file in FILES]
+
+
+def _check(name: str, title: str, target: Path) -> None:
+    """A name for a module, a class and a cell that nothing else has."""
+    if not NAME.fullmatch(name) or keyword.iskeyword(name):
+        what = "lower-case letters, digits and _, a letter first, at most 30"
+        raise NewError(f"{name!r} is no name for a new cell; use {what}")
+    if title in cellrt.__all__:
+        raise NewError(f"{name!r} would call the class {title}, as cellrt has one; choose another")
+    if os.path.lexists(target):
+        raise NewError(f"{target} is there already; choose another name or remove it")
+    if find_spec(name) is not None:
+        raise NewError(f"{name!r} would hide the module of that name; choose another")

@@ -7,9 +7,11 @@ from cellrt.app.run import RunError
 from cellrt.compiler.entry import CompileError
 from cellrt.journal import JournalError
 from cellrt.line.load import LineError
+from cellrt.recording.header import RecordingError
 from cellrt.report import ReportError
 from cellrt.retained import RetainedError
 from cellrt.runtime.control import ControlError
+from cellrt.shared.ringfile import RingFileError
 from cellrt.tags import DeclarationError
 from cellrt.twin import TwinError
 
@@ -28,6 +30,8 @@ REFUSALS: tuple[type[Exception], ...] = (
     NewError,
     OSError,
     RetainedError,
+    RingFileError,
+    RecordingError,
     ReportError,
     RunError,
     TwinError,

@@ -28,12 +28,15 @@ from cellrt.runtime.region import Status, sections
 from cellrt.runtime.scan import code_hash
 from cellrt.runtime.watcher import LineFailed, Watcher, state_dir
 from cellrt.scan.plan import Plan
+from cellrt.scan.recorder import longest
 from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.shared.memory import Role, create
+from cellrt.shared.ringfile import create as create_ring
 from cellrt.shared.triple import TripleReader, TripleWriter
 from cellrt.tags import Leaf, Scalar
 from cellrt.wire import Ints
 
+SHARED_MEMORY = Path("/dev/shm")
 SHORTEST_WALL_PERIOD_NS = 200_000
 ASSUMED_IO_AGE_S = 0.02
 SHORTEST_HANDSHAKE_S = 3.0
@@ -164,6 +167,7 @@ class Run:
             code_hash=code_hash(self.plan.assembly.types()),
             watcher_pid=os.getpid(),
             run_dir=str(run_dir),
+            ring=str(self._ring(run_dir)),
             seed=self.line.seed,
             addresses=addresses,
             opcua_port=options.opcua_port,
@@ -171,6 +175,12 @@ class Run:
             base_port=base_port,
             speed=options.speed,
         )
+
+    def _ring(self, run_dir: Path) -> Path:
+        """The flight recorder's ring, in memory but by name: it outlives every process of the line."""
+        path = SHARED_MEMORY / f"cellrt-{os.getuid()}-{self.line.name}-{run_dir.name}.ring"
+        create_ring(path, self.plan.hash, longest(self.plan))
+        return path
 
     def _retain(self, path: Path) -> None:
         """Retained values of the last run, where the scan will find them. A simulated plant has none."""
@@ -248,6 +258,7 @@ class Run:
             self._ask(do="status") if role is Role.BRAIN else None
             self.watcher.stop(role, within_s)
         self.watcher.kill_all()
+        Path(self.order.ring).unlink(missing_ok=True)  # brain has put all of it to disk
         if TripleReader(self.region.section("snapshot-watch")).take(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
         if self.options.report_at:

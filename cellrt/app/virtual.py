@@ -10,6 +10,8 @@ from cellrt import report
 from cellrt.app.refusals import UsageError
 from cellrt.app.simulate import VirtualLine
 from cellrt.line.load import load_line
+from cellrt.moves import at
+from cellrt.replay import replay
 from cellrt.supervisor import Goal
 
 LONGEST_S = 366 * 86_400.0
@@ -66,3 +68,16 @@ def twin_report(virtual: VirtualLine, for_s: float) -> report.Report:
             "journal": journal.hash(),
         },
     }
+
+
+def replay_lines(
+    path: Path, line: Path | None, *, verify: bool, at_s: float | None, tag: str | None
+) -> tuple[list[str], int]:
+    """What a replay tells, and the exit code: 1 when it was to be verified and is not faithful."""
+    if (at_s is None) != (tag is None):
+        raise UsageError("--at and --tag go together: a time in seconds, and the tag to look at")
+    spec = load_line(line) if line else None
+    if at_s is not None and tag is not None:
+        return at(path, round(at_s * 1e9), tag, spec).lines(), 0
+    replayed = replay(path, spec)
+    return replayed.lines(), int(verify and not replayed.faithful)

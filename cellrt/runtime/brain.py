@@ -16,6 +16,8 @@ import structlog
 from cellrt import retained
 from cellrt.journal import Journal
 from cellrt.narrate import Entry, upper, words
+from cellrt.recording.file import RecordingWriter
+from cellrt.recording.header import RecordingError, describe
 from cellrt.runtime.child import Station, take_station
 from cellrt.runtime.control import ControlServer
 from cellrt.runtime.region import Status
@@ -24,12 +26,14 @@ from cellrt.scan.commands import Operation, Origin, Refusal
 from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.shared.memory import Role
 from cellrt.shared.ring import RingReader
+from cellrt.shared.ringfile import RingFileReader, attach
 from cellrt.shared.triple import TripleReader
 from cellrt.supervisor import Commander, Goal, Supervisor, may_restart
 from cellrt.tags import Leaf, Scalar
 
 TICK_S = 0.05
 RETAIN_EVERY_S = 1.0
+RECORDING = "recording.cellrt"
 SETTLED_NS = 2_000_000_000
 """How long the devices of a line are left to come back before it may start by itself."""
 
@@ -54,6 +58,12 @@ class Brain:
         self._retained_at = run_dir.parent / "retained.json"
         self._log = structlog.get_logger().bind(process="brain")
         self._restart_at_ns = 0
+        self._recording = RecordingWriter(
+            run_dir / RECORDING, describe(self.plan, station.order.seed)
+        )
+        ring = attach(Path(station.order.ring), self.plan.hash)
+        self._recorded = RingFileReader(ring, self._recording.position)
+        self._recording_lost = False
         if self._snapshots.recall(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
 
@@ -69,12 +79,14 @@ class Brain:
                 await asyncio.wait_for(stop.wait(), TICK_S)
         self.tick()
         self.save_retained()
+        self._recording.close()
         self.journal.close()
 
     def tick(self) -> None:
         """Drain events, look at the line, send what the goal asks for."""
         self.station.region.beat(Role.BRAIN)
         self.drain()
+        self.save_recording()
         if self._snapshots.take(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
         if self.snapshot is None:
@@ -94,6 +106,16 @@ class Brain:
                 self._log.error("events lost", lost=lost)
             self._note(self.journal.append(rows))
             self._ring.confirm()
+
+    def save_recording(self) -> None:
+        """What the scan recorded, to disk. A full disk loses the recording, said once, and nothing else."""
+        try:
+            self._recording.write(self._recorded.drain())
+            self._recording_lost = False
+        except RecordingError as error:
+            if not self._recording_lost:
+                self._log.error("recording not saved", reason=str(error))
+            self._recording_lost = True
 
     def _note(self, entries: list[Entry]) -> None:
         self.recent.extend(entries)

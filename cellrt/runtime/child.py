@@ -32,6 +32,7 @@ class Order:
     code_hash: str
     watcher_pid: int
     run_dir: str
+    ring: str
     seed: int
     addresses: dict[str, str]
     opcua_port: int = 4840

@@ -17,6 +17,7 @@ from cellrt.scan.executive import (
     outputs_to_rest,
     publish_all,
 )
+from cellrt.scan.recorder import record
 from cellrt.scan.runner import Runner
 from cellrt.scan.tables import Tables, Work
 from cellrt.shared.triple import publish
@@ -36,6 +37,7 @@ def publish_once(
     w: Work, desk: Desk, inputs: Ints, scan: int, now_ns: int, epoch: int, woke_ns: int
 ) -> None:
     publish_all(w, desk, inputs, scan, now_ns, epoch, woke_ns)
+    record(desk.recorder, w, inputs, scan)
 
 
 @cached_njit

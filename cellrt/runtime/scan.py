@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,11 @@ from cellrt.scan.events import B_ID, U_STATE, U_STEP
 from cellrt.scan.executive import Desk, run_scans
 from cellrt.scan.histogram import BINS
 from cellrt.scan.latch import frame_words, latch
+from cellrt.scan.recorder import begin, recorder
 from cellrt.scan.runner import Runner
 from cellrt.scan.snapshot import snapshot_words
 from cellrt.shared.memory import Role
+from cellrt.shared.ringfile import attach
 from cellrt.shared.triple import TripleReader
 from cellrt.wire import Ints
 
@@ -60,6 +63,8 @@ def main() -> None:
         status[Status.START_NS] = time.monotonic_ns()
     start_ns = int(status[Status.START_NS])
     power_up(station, runner, desk)
+    before_first = (time.monotonic_ns() - start_ns) // wall_period_ns - 1
+    begin(desk.recorder, runner.work, runner.inputs, before_first, epoch)
     status[Status.READY_NS] = time.monotonic_ns()
     if station.order.plain:
         run_plain(runner, desk, start_ns, wall_period_ns)
@@ -100,6 +105,7 @@ def make_desk(station: Station, runner: Runner) -> Desk:
     wall_period_ns = round(plan.line.period_ns / station.speed)
     retained = [[t.offset, t.field.kind is not bool] for t in plan.retained]
     return Desk(
+        recorder=recorder(plan, attach(Path(station.order.ring), plan.hash)),
         latch=latch(plan, section("ages").words[: BINS * max(len(plan.devices), 1)]),
         frame=np.zeros(frame_words(plan), np.int64),
         snapshot=np.zeros(snapshot_words(plan), np.int64),

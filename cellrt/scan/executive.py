@@ -25,6 +25,7 @@ from cellrt.scan.events import emit
 from cellrt.scan.histogram import count
 from cellrt.scan.latch import Latch, take_in
 from cellrt.scan.plan import COMMANDS_A_SCAN
+from cellrt.scan.recorder import Recorder, record
 from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
 from cellrt.shared.queue import pop
@@ -46,6 +47,7 @@ class Desk(NamedTuple):
     """
 
     latch: Latch
+    recorder: Recorder
     frame: Ints
     snapshot: Ints
     retained: Ints
@@ -99,6 +101,7 @@ def run_scans(
         if skipped > 0:
             emit(w, now_ns, OVERRUN, 0, skipped, late_ns, 0, 0)
         publish_all(w, desk, inputs, scan, now_ns, epoch, woke_ns)
+        record(desk.recorder, w, inputs, scan)
         done += 1
         ended_ns = monotonic_ns(desk.scratch)
         count(desk.execution, ended_ns - woke_ns)
