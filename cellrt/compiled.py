@@ -29,7 +29,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 def lowest_set_bit(mask: int) -> int:
     """Index of the lowest set bit of a non-zero `mask`: which of several triggers has priority."""
-    return (mask & -mask).bit_length() - 1
+    return int(mask & -mask).bit_length() - 1
 
 
 @overload(lowest_set_bit, jit_options=STRICT)  # type: ignore[untyped-decorator]
@@ -42,7 +42,7 @@ def _lowest_set_bit(mask: int) -> Callable[[int], int]:
 
 def highest_set_bit(value: int) -> int:
     """Index of the highest set bit of a positive int64."""
-    return value.bit_length() - 1
+    return int(value).bit_length() - 1
 
 
 @overload(highest_set_bit, jit_options=STRICT)  # type: ignore[untyped-decorator]

@@ -132,7 +132,8 @@ def behind(start_ns: int, wall_period_ns: int, scan: int, ended_ns: int) -> tupl
     next_due_ns = start_ns + (scan + 1) * wall_period_ns
     if ended_ns <= next_due_ns:
         return 0, 0
-    return (ended_ns - next_due_ns) // wall_period_ns + 1, ended_ns - next_due_ns
+    late_ns = ended_ns - next_due_ns
+    return (late_ns + wall_period_ns - 1) // wall_period_ns, late_ns
 
 
 @compiled
