@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -16,11 +15,9 @@ from pathlib import Path
 from cellrt.app.simulate import simulated_plant
 from cellrt.lifeline import die_with_parent
 from cellrt.line.load import load_line
+from cellrt.runtime.realtime import DEVICES_PRIORITY, become_prompt
 from hw_sim.plant import Plant, census
 from hw_sim.serve import serve
-
-SCAN_PRIORITY_BELOW = 5
-"""Niceness of simulated devices: the line comes first."""
 
 
 async def serve_devices(
@@ -43,6 +40,7 @@ async def serve_devices(
 
 
 def _tell(addresses: Mapping[str, str]) -> None:
+    become_prompt(DEVICES_PRIORITY)
     for name, address in addresses.items():
         print(f"{name:<16} {address}", flush=True)
 
@@ -51,7 +49,6 @@ def main() -> None:
     """Under a watcher: the order is the command line's argument."""
     order = json.loads(sys.argv[1])
     die_with_parent(order["watcher_pid"])
-    os.nice(SCAN_PRIORITY_BELOW)
     try:
         asyncio.run(
             serve_devices(

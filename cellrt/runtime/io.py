@@ -18,6 +18,7 @@ import structlog
 from cellrt.drivers.base import DeviceError, Driver
 from cellrt.drivers.open import open_driver
 from cellrt.runtime.child import Station, take_station
+from cellrt.runtime.realtime import IO_PRIORITY, become_prompt
 from cellrt.runtime.region import HEALTH_WORDS, Health
 from cellrt.scan.histogram import BINS, count
 from cellrt.scan.latch import IO_HEAD, frame_words
@@ -133,6 +134,7 @@ async def serve(station: Station) -> None:
     """Poll every device until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    become_prompt(IO_PRIORITY)
     exchange, devices, at = Exchange(station), [], 0
     for sample in station.plan.samples:
         devices.append(DeviceTask(station, exchange, sample, at))

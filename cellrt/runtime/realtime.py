@@ -8,7 +8,10 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 
-PRIORITY = 80
+SCAN_PRIORITY = 80
+IO_PRIORITY = 20
+DEVICES_PRIORITY = 10
+"""Simulated devices stand for hardware, which no load on this machine can delay."""
 MCL_CURRENT, MCL_FUTURE = 1, 2
 
 
@@ -19,6 +22,14 @@ class Rights:
     fifo: bool
     locked: bool
     dma_latency: bool
+
+
+def become_prompt(priority: int) -> bool:
+    """Ask to be served before ordinary processes; False, and as before, where that is not granted."""
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+        return True
+    return False
 
 
 def become_realtime() -> Rights:
@@ -32,7 +43,7 @@ def become_realtime() -> Rights:
     gc.disable()
     fifo = locked = dma_latency = False
     with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(SCAN_PRIORITY))
         fifo = True
     locked = ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE) == 0
     with suppress(OSError):

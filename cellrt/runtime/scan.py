@@ -72,7 +72,9 @@ def main() -> None:
         run_scans(*loop_arguments(runner, desk, start_ns, wall_period_ns))
 
 
-def loop_arguments(runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int) -> tuple[Any, ...]:
+def loop_arguments(
+    runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int
+) -> tuple[Any, ...]:
     """What `run_scans` is called with."""
     return (
         runner.tables,

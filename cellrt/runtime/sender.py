@@ -26,9 +26,7 @@ class Sender:
         """Send and not wait; False when the queue is full."""
         return self._queue.push(np.array(command, np.int64))
 
-    async def send(
-        self, operation: Operation, target: int, argument: int, now_ns: int
-    ) -> Refusal:
+    async def send(self, operation: Operation, target: int, argument: int, now_ns: int) -> Refusal:
         """Send and wait for the answer. One that a restart left unanswered is UNKNOWN, and so is one
         that no scan has answered in time: it may have been carried out, and is never sent again.
         """
