@@ -1,8 +1,8 @@
 """Reading a recording, damaged or not: scan by scan, telling what is wrong and going on behind it.
 
-A record whose check fails is mended when one bit of it is wrong: the bit is found by trying. Otherwise
-reading goes on at the next keyframe, and what differs there from the inputs known so far is what the
-damaged record had.
+A record whose CRC fails is mended when one bit of it is wrong: the CRC tells which. Otherwise reading
+goes on at the next keyframe, and what differs there from the inputs known so far is what the damaged
+record had.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cellrt.compiled import compiled
 from cellrt.compiler.cache import cached_njit
 from cellrt.recording.file import Frame, frames
 from cellrt.recording.header import Header, RecordingError, unpack
 from cellrt.scan.records import (
     BEGIN,
-    BODY,
     CHECKSUM,
+    CRC_BYTES,
+    CRC_TABLE,
     KEYFRAME,
     NEXT,
     NOTHING,
@@ -29,16 +31,16 @@ from cellrt.scan.records import (
     SCAN,
     Tape,
     body,
+    crc32c,
     get,
-    longest_record,
+    get_32,
     read_record,
 )
 from cellrt.shared.ringfile import Octets
-from cellrt.tags import WORD
 from cellrt.wire import Ints
 
-MENDABLE_BYTES = 1 << 14
-"""Trying every bit takes time with the square of the length; a second for so many bytes."""
+LENGTH_BYTES = 5
+"""What a record's length takes at most."""
 
 Advance = Callable[[Tape, Octets, int, int], int]
 """Reads one record, or several scans; the kind of the last one. NEXT is where it stopped."""
@@ -115,7 +117,7 @@ class RecordingReader:
             if frame.position > position:
                 lost = frame.position - position
                 self._lose(f"{lost} bytes were overwritten before they were put to disk")
-                at = int(next_record(self.tape, data, 0, data.size))
+                at = int(next_record(data, 0, data.size))
             yield from self._walk_piece(frame, data, at, advance or read_one)
             position = frame.position + data.size
         self.findings += [replace(broken, until=self.scan) for broken in self._broken]
@@ -127,7 +129,7 @@ class RecordingReader:
             kind = (advance if self._running else read_one)(tape, data, at, end)
             at = int(tape.head[NEXT])
             if kind == NOTHING:
-                following = int(next_record(tape, data, at + 1, end))
+                following = int(next_record(data, at + 1, end))
                 if following == end and not frame.whole:
                     self.cut_bytes = end - at
                     return
@@ -161,31 +163,29 @@ class RecordingReader:
 
     def _mend(self, data: Octets, at: int, end: int) -> bool:
         """Turn back the one bit that is wrong in data[at:end], and tell what it was in."""
-        if end - at > MENDABLE_BYTES:
-            return False
-        bit = int(turn_back(self.tape, data, at, end))
+        bit = int(turn_back(data, at, end))
         if bit < 0:
             return False
-        kind, scan, word, part = part_of(data[at:end].tobytes(), bit >> 3)
+        kind, passed, word, part = part_of(data[at:end].tobytes(), bit >> 3)
         name = part if word is None else self.header.name(word)
-        if kind != SCAN:
-            name = f"the keyframe's {name}"
-        number = self.scan + scan if kind == SCAN else scan
-        self.findings.append(Finding(number, f"{name}: one bit was wrong and is mended"))
+        scan = self.scan + passed if kind == SCAN else self.scan
+        name = name if kind == SCAN else f"the keyframe's {name}"
+        self.findings.append(Finding(scan, f"{name}: one bit was wrong and is mended"))
         return True
 
 
 def part_of(record: bytes, byte: int) -> tuple[int, int, int | None, str]:
-    """Kind and first number (scan or scans passed) of a whole record, and what lies at one byte of it.
+    """Kind and first number of a whole record, and what lies at one byte of it.
 
-    That is the number of a word, or the name of a part.
+    The number of a SCAN is how many scans it is behind the one before. What lies there is the number of a
+    word, or the name of a part.
     """
     end = len(record)
     length, begin = get(record, 0, end)  # type: ignore[arg-type]
     first, at = get(record, begin, end)  # type: ignore[arg-type]
     kind, scan, stop = first & 3, first >> 2, begin + length
     if byte < begin or byte >= stop:
-        return kind, scan, None, "its length" if byte < begin else "its check"
+        return kind, scan, None, "its length" if byte < begin else "its CRC"
     if byte < at:
         return kind, scan, None, "its scan number"
     at = at + 4 if kind == SCAN else get(record, at, stop)[1]  # type: ignore[arg-type]
@@ -207,13 +207,10 @@ def part_of(record: bytes, byte: int) -> tuple[int, int, int | None, str]:
 
 def _tape(header: Header) -> Tape:
     frame = header.input_words + header.state_words
-    scratch = np.zeros((longest_record(frame) + BODY) // WORD + 2, np.int64)
     return Tape(
         np.zeros(header.input_words, np.int64),
         np.zeros(frame, np.int64),
         np.zeros(8, np.int64),
-        scratch.view(np.uint8),
-        scratch,
         header.commands_base,
     )
 
@@ -224,20 +221,46 @@ def read_one(tape: Tape, data: Octets, at: int, end: int) -> int:
 
 
 @cached_njit
-def next_record(tape: Tape, data: Octets, at: int, end: int) -> int:
+def next_record(data: Octets, at: int, end: int) -> int:
     """The first place from `at` on where a whole, sound record lies; `end` if there is none."""
-    while at < end and body(tape, data, at, end)[0] < 0:
+    while at < end and body(data, at, end)[0] < 0:
         at += 1
     return at
 
 
 @cached_njit
-def turn_back(tape: Tape, data: Octets, at: int, end: int) -> int:
-    """Turn the one bit that makes data[at:end] one sound record; its number, or -1 and nothing turned."""
-    for bit in range((end - at) * 8):
-        place, mask = at + (bit >> 3), np.uint8(1 << (bit & 7))
-        data[place] ^= mask
-        if body(tape, data, at, end)[1] == end - 4:
+def turn_back(data: Octets, at: int, end: int) -> int:
+    """Turn the one bit that makes data[at:end] one sound record; its number, or -1 and nothing turned.
+
+    The CRC covers all but the length, of which every bit is tried. In the rest, the CRC's own difference
+    belongs to one bit alone: that of the last octet's bits is in the table, and each octet that follows
+    moves it on as an octet of zeros would.
+    """
+    for bit in range(min(LENGTH_BYTES, end - at) * 8):
+        turn(data, at, bit)
+        if body(data, at, end)[1] == end - CRC_BYTES:
             return bit
-        data[place] ^= mask
+        turn(data, at, bit)
+    length, begin = get(data, at, end)
+    stop = begin + length
+    if begin < 0 or stop != end - CRC_BYTES:
+        return -1
+    difference = crc32c(data, begin, stop) ^ get_32(data, stop)
+    for k in range(8):
+        moved = CRC_TABLE[1 << k]
+        for place in range(stop - 1, begin - 1, -1):
+            if moved == difference:
+                turn(data, place, k)
+                return (place - at) * 8 + k
+            moved = CRC_TABLE[moved & 255] ^ moved >> 8
+    for bit in range(CRC_BYTES * 8):
+        if difference == 1 << bit:
+            turn(data, stop, bit)
+            return (stop - at) * 8 + bit
     return -1
+
+
+@compiled
+def turn(data: Octets, at: int, bit: int) -> None:
+    """Turn bit number `bit` of the octets from `at` on."""
+    data[at + (bit >> 3)] ^= np.uint8(1 << (bit & 7))

@@ -41,8 +41,8 @@ class Recorder(NamedTuple):
     """What recording needs, all taken before the scan.
 
     `samples` int64[devices, 2]: base and words of each device's sample in the inputs. `before` int64: the
-    inputs as recorded last; `nothing` int64: zeros. `scratch` and `scratch_words`: one memory, in which
-    a record is put together. `ring`: a `RingFile`'s words.
+    inputs as recorded last; `nothing` int64: zeros. `scratch`: where a record is put together. `ring`: a
+    `RingFile`'s words.
     """
 
     samples: Ints
@@ -50,7 +50,6 @@ class Recorder(NamedTuple):
     nothing: Ints
     marks: Ints
     scratch: Octets
-    scratch_words: Ints
     ring: Ints
     commands_base: int
     keyframe_every: int
@@ -69,14 +68,12 @@ def longest(plan: Plan) -> int:
 
 def recorder(plan: Plan, ring: RingFile) -> Recorder:
     """A recorder that writes into `ring`. Nothing is recorded before `begin`."""
-    words = np.zeros(longest(plan) // WORD + 4, np.int64)
     return Recorder(
         samples=np.array([[s.base, s.raw + 2] for s in plan.samples], np.int64).reshape(-1, 2),
         before=np.zeros(plan.input_words, np.int64),
         nothing=np.zeros(plan.input_words + state_words(plan), np.int64),
         marks=np.zeros(4, np.int64),
-        scratch=words.view(np.uint8),
-        scratch_words=words,
+        scratch=np.zeros(longest(plan), np.uint8),
         ring=ring.words,
         commands_base=plan.commands_base,
         keyframe_every=max(1, KEYFRAME_EVERY_NS // plan.line.period_ns),
@@ -141,7 +138,7 @@ def state(w: Work) -> tuple[Ints, Ints, Ints, Ints, Ints]:
 @compiled
 def write(r: Recorder, end: int) -> None:
     """Finish the record in `scratch` and append it to the ring."""
-    first, last = seal(r.scratch, r.scratch_words, end)
+    first, last = seal(r.scratch, end)
     append(r.ring, r.scratch.ctypes.data + first, last - first)
 
 

@@ -1,6 +1,6 @@
 """Records: what a scan took in and what came of it, in as few bytes as a scan can afford to think of.
 
-    record     length of the body (varint), body, check of the body (4 bytes)
+    record     length of the body (varint), body, CRC-32C of the body (4 bytes)
     SCAN       scan - scan of the record before; checksum of the results (4 bytes); changes of the inputs
     KEYFRAME   scan; epoch; changes from nothing of the inputs and of the state after this scan
     BEGIN      as KEYFRAME: a scan process starts, and this is what it starts from
@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from cellrt.compiled import compiled
 from cellrt.scan.tables import Work
 from cellrt.shared.ringfile import Octets
@@ -27,19 +29,44 @@ NOTHING, SCAN, KEYFRAME, BEGIN = -1, 0, 1, 2
 """Kinds of records, as `read_record` tells them; NOTHING: no whole record lies there."""
 
 BODY = 8
-"""Where a body begins in its scratch memory: on a word, behind room for its length."""
+"""Where a body begins in its scratch memory: behind room for its length."""
 
-CHECK_BYTES = 4
-SHORTEST, LONGEST_NUMBER = 2, 10
-"""Bytes of the shortest body and of the longest number."""
+CRC_BYTES = 4
+SHORTEST = 2
+"""Bytes of the shortest body."""
 
 _MULTIPLIER = -7046029254386353131  # 2**64 / golden ratio, odd: multiplying loses nothing
 _LOW_32, _LOW_57, _LOW_63 = (1 << 32) - 1, (1 << 57) - 1, (1 << 63) - 1
+_CASTAGNOLI = 0x82F63B78  # CRC-32C's polynomial, lowest power first (RFC 3720, B.4)
+
+
+def _crc_table() -> Ints:
+    """The CRC of each octet, from nothing."""
+    table = np.arange(256)
+    for _ in range(8):
+        table = np.where(table & 1, table >> 1 ^ _CASTAGNOLI, table >> 1)
+    return table
+
+
+CRC_TABLE = _crc_table()
 
 
 def longest_record(words: int) -> int:
     """Bytes that a record of up to `words` changed words can take at most."""
     return 16 * words + 64
+
+
+@compiled
+def crc32c(data: Octets, first: int, last: int) -> int:
+    """CRC-32C of octets first..last-1.
+
+    It tells any three wrong bits in up to 256 MB, five in up to 655 bytes (Koopman 2002). So one wrong bit
+    can be found and turned back, and two are never taken for another one.
+    """
+    crc = _LOW_32
+    for k in range(first, last):
+        crc = CRC_TABLE[(crc ^ data[k]) & 255] ^ crc >> 8
+    return crc ^ _LOW_32
 
 
 @compiled
@@ -119,33 +146,25 @@ def put_changes(
 
 
 @compiled
-def seal(out: Octets, words: Ints, end: int) -> tuple[int, int]:
-    """Put the length before and the check behind a body that ends at `end`; (begin, end) of the record.
-
-    `words` is the same memory as `out`.
-    """
-    length, padded, room = end - BODY, end + 7 & ~7, 1
-    for k in range(end, padded):
-        out[k] = 0
-    check = digest(words, BODY // 8, padded // 8, length) >> 32
+def seal(out: Octets, end: int) -> tuple[int, int]:
+    """Put the length before and the CRC behind a body that ends at `end`; (begin, end) of the record."""
+    length, room = end - BODY, 1
     while length >> 7 * room != 0:
         room += 1
     put(out, BODY - room, length)
-    return BODY - room, put_32(out, end, check)
+    return BODY - room, put_32(out, end, crc32c(out, BODY, end))
 
 
 class Tape(NamedTuple):
     """What a reader of records carries on.
 
     `inputs` int64: the inputs of the scan read last. `frame` int64: the keyframe read last, inputs and
-    then state. `head` int64[8]: see below. `scratch` and `scratch_words`: one memory for a whole body.
+    then state. `head` int64[8]: see below.
     """
 
     inputs: Ints
     frame: Ints
     head: Ints
-    scratch: Octets
-    scratch_words: Ints
     commands_base: int
 
 
@@ -177,19 +196,12 @@ def get_32(data: Octets, at: int) -> int:
 
 
 @compiled
-def body(tape: Tape, data: Octets, at: int, end: int) -> tuple[int, int]:
+def body(data: Octets, at: int, end: int) -> tuple[int, int]:
     """Begin and end of the body of the record at `at`; (-1, -1) unless all of it is there and sound."""
     length, begin = get(data, at, end)
-    room = tape.scratch.size - BODY - 8
-    if begin < 0 or not SHORTEST <= length <= min(room, end - begin - CHECK_BYTES):
+    if begin < 0 or not SHORTEST <= length <= end - begin - CRC_BYTES:
         return -1, -1
-    for k in range(length):
-        tape.scratch[BODY + k] = data[begin + k]
-    padded = BODY + length + 7 & ~7
-    for k in range(BODY + length, padded):
-        tape.scratch[k] = 0
-    check = digest(tape.scratch_words, BODY // 8, padded // 8, length) >> 32 & _LOW_32
-    if check != get_32(data, begin + length):
+    if crc32c(data, begin, begin + length) != get_32(data, begin + length):
         return -1, -1
     return begin, begin + length
 
@@ -201,7 +213,7 @@ def read_record(tape: Tape, data: Octets, at: int, end: int) -> int:
     A KEYFRAME leaves `inputs` as they are: they should be the same.
     """
     tape.head[NEXT] = at
-    place, stop = body(tape, data, at, end)
+    place, stop = body(data, at, end)
     if place < 0:
         return NOTHING
     first, place = get(data, place, stop)
@@ -217,10 +229,10 @@ def read_record(tape: Tape, data: Octets, at: int, end: int) -> int:
         epoch, place = get(data, place, stop)
         if place < 0:
             return NOTHING
-        tape.head[NUMBER], tape.head[EPOCH] = first >> 2 & _LOW_57, epoch
+        tape.head[NUMBER], tape.head[EPOCH] = first >> 2, epoch
         tape.frame[:] = 0
         sound = add_changes(data, place, stop, tape.frame, tape.frame.size)
-    tape.head[NEXT] = stop + CHECK_BYTES
+    tape.head[NEXT] = stop + CRC_BYTES
     return kind if sound and kind <= BEGIN else NOTHING
 
 

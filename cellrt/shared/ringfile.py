@@ -104,10 +104,10 @@ def attach(path: Path, layout_hash: str) -> RingFile:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            header = np.frombuffer(file.read(HEADER_BYTES), np.int64)
+            header = np.frombuffer(file.read(HEADER_BYTES).ljust(HEADER_BYTES, b"\0"), np.int64)
     except OSError as error:
         raise RingFileError(f"{path}: {error.strerror}") from error
-    if header.size * 8 < HEADER_BYTES or header[0] != MAGIC or header[1] != VERSION:
+    if header[0] != MAGIC or header[1] != VERSION:
         raise RingFileError(f"{path} is no ring of this version of cellrt")
     if header[_CAPACITY] + HEADER_BYTES != size:
         raise RingFileError(

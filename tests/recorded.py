@@ -1,0 +1,143 @@
+"""Two conveyors with a handover between them, driven by chance and recorded: what the recorder's tests share."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from cellrt.interlock import always, to
+from cellrt.line.spec import CellSpec, DeviceSpec, HandoverSpec, LineSpec, SimSpec
+from cellrt.packml import Command
+from cellrt.recording.file import RecordingWriter
+from cellrt.recording.header import describe
+from cellrt.scan.commands import Operation
+from cellrt.scan.plan import Plan
+from cellrt.scan.recorder import begin, longest, record_scan, recorder
+from cellrt.scan.runner import Runner
+from cellrt.shared.ringfile import RingFile, RingFileReader, create
+from cellrt.wire import DeviceMap, Point, Wire
+from cells.conveyor import Conveyor
+
+INPUTS = ("estop_released", "guards_closed", "board_at_entry", "board_at_exit")
+PERIOD_NS = 10_000_000
+RING_BYTES = 1 << 20
+
+
+def device(name: str) -> DeviceSpec:
+    """A device with a conveyor's points and two values that no cell reads."""
+    points = [Point(tag, f"discrete:{n}", Wire.BOOL) for n, tag in enumerate(INPUTS)]
+    points += [Point("pressure", "input:1", Wire.U16), Point("level", "input:2", Wire.F64)]
+    outputs = (Point("run", "coil:0", Wire.BOOL),)
+    counter = Point("counter", "input:0", Wire.U16)
+    device_map = DeviceMap("memory", tuple(points), outputs, counter=counter)
+    return DeviceSpec(name, device_map, "", 10, 200, 500, None)
+
+
+def conveyor(name: str, safe_run: bool = False) -> CellSpec:
+    """A conveyor on the device of its own name."""
+    io = {tag: (name, tag) for tag in (*INPUTS, "run")}
+    return CellSpec(name, Conveyor, {}, io, {"run": always(to(safe_run))})
+
+
+def line(safe_run: bool = False) -> LineSpec:
+    """`left` hands over to `right`; with `safe_run` their belts run when they should stand."""
+    return LineSpec(
+        name="pair",
+        path=Path("pair.toml"),
+        period_ns=PERIOD_NS,
+        seed=1,
+        devices={name: device(name) for name in ("left", "right")},
+        cells={name: conveyor(name, safe_run) for name in ("left", "right")},
+        handovers=(HandoverSpec("left>right", "left.outfeed", "right.infeed"),),
+        sim=SimSpec(),
+        unattended=False,
+        warnings=(),
+        text="",
+    )
+
+
+class Session:
+    """A runner whose scans are recorded, and whose inputs are moved by chance; a board stands in `left`."""
+
+    def __init__(self, path: Path, seed: int = 1, capacity: int = RING_BYTES) -> None:
+        self.plan = Plan(line())
+        self.path = path
+        self.runner = Runner(self.plan)
+        ring_path = path.with_suffix(".ring")
+        self.ring: RingFile = create(ring_path, self.plan.hash, longest(self.plan), capacity)
+        self.chance = random.Random(seed)
+        self.runner.image.write(self.plan.layout.find("left.board.id"), 7)
+        self.start()
+        self.writer = RecordingWriter(path, describe(self.plan))
+        self.reader = RingFileReader(self.ring, self.writer.position)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Save the rest."""
+        self.save()
+        self.writer.close()
+
+    def start(self) -> None:
+        """A scan process starts."""
+        self.recorder = recorder(self.plan, self.ring)
+        begin(
+            self.recorder,
+            self.runner.work,
+            self.runner.inputs,
+            self.runner.scan - 1,
+            self.runner.epoch,
+        )
+
+    def scan(self, commands: list[list[int]] | None = None) -> None:
+        """One scan with the inputs as they are."""
+        runner, base = self.runner, self.plan.commands_base
+        waiting, scan = runner.set_commands(commands or []), runner.scan
+        runner.step()
+        runner.inputs[base] = waiting
+        record_scan(self.recorder, runner.work, runner.inputs, scan)
+        runner.inputs[base] = 0
+
+    def sample(self, number: int, **values: int) -> None:
+        """A fresh, good sample of device `number`, in which these points have changed."""
+        inputs, place = self.runner.inputs, self.plan.samples[number]
+        inputs[place.base] += 1
+        inputs[place.base + 1] = 1
+        inputs[place.first_raw] += 1
+        names = [p.name for p in place.device.map.inputs]
+        for name, value in values.items():
+            inputs[place.first_raw + 1 + names.index(name)] = value
+
+    def at_random(self, scans: int) -> None:
+        """Scans with inputs, commands and skipped scans as chance has them."""
+        chance = self.chance
+        for _ in range(scans):
+            for number, place in enumerate(self.plan.samples):
+                if chance.random() < 0.7:
+                    self.sample(number, **self.noise())
+                if chance.random() < 0.02:
+                    self.runner.inputs[place.base + 1] = chance.randrange(2)
+            if chance.random() < 0.02:
+                self.runner.scan += chance.randrange(1, 40)
+            self.scan([self.command() for _ in range(chance.choice((0, 0, 0, 0, 1, 2)))])
+
+    def noise(self) -> dict[str, int]:
+        """New values for some points; the two that stop the line are mostly well."""
+        chance = self.chance
+        values = {tag: int(chance.random() < 0.99) for tag in INPUTS[:2]}
+        values |= {tag: chance.randrange(2) for tag in INPUTS[2:] if chance.random() < 0.2}
+        values["pressure"] = chance.randrange(1 << 16)
+        return values | {"level": chance.getrandbits(64) - (1 << 63)}
+
+    def command(self) -> list[int]:
+        """Some command, mostly one that helps, sometimes nonsense."""
+        chance = self.chance
+        what = chance.choice((*Command, Command.CLEAR, Command.RESET, Command.START))
+        number, expires = chance.randrange(1 << 40), 1 << 60
+        operation = chance.choice((Operation.PACKML,) * 8 + (Operation.MODE, 99))
+        return [number, 1, int(operation), chance.randrange(-1, 3), int(what), expires, 0, 1]
+
+    def save(self) -> None:
+        """What the ring has into the file."""
+        self.writer.write(self.reader.drain())

@@ -1,0 +1,335 @@
+"""The recorder's side in the scan: the coding of records, and the ring that survives everybody."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import Session
+from stepping import MARK, crash_states, raise_signal
+
+from cellrt.compiled import compiled
+from cellrt.compiler.cache import cached_njit
+from cellrt.recording.reader import next_record
+from cellrt.scan.records import (
+    BODY,
+    add_changes,
+    body,
+    crc32c,
+    digest,
+    get,
+    longest_record,
+    put,
+    put_changes,
+    seal,
+)
+from cellrt.shared.memory import Section
+from cellrt.shared.ringfile import (
+    Octets,
+    RingFile,
+    RingFileError,
+    RingFileReader,
+    append,
+    attach,
+    create,
+)
+from cellrt.wire import Ints
+
+HASH = "5e" * 32
+DEADLINE_S = 30.0
+compiling = settings(deadline=None)
+"""A first example may have to compile."""
+
+WORDS = st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3), min_size=1, max_size=40)
+
+
+@cached_njit
+def code(out: Octets, words: Ints, before: Ints) -> tuple[int, int]:
+    return put_changes(out, 0, words, before, 0, words.size, 0, 0)
+
+
+@cached_njit
+def decode(data: Octets, end: int, words: Ints) -> bool:
+    return add_changes(data, 0, end, words, words.size)
+
+
+@cached_njit
+def hash_of(words: Ints) -> int:
+    return digest(words, 0, words.size, 0)
+
+
+@compiling
+@given(WORDS, st.randoms(use_true_random=False))
+def test_changes_coded_and_decoded_are_the_same(values: list[int], chance: random.Random) -> None:
+    words = np.array(values, np.int64)
+    before = np.array([v if chance.random() < 0.5 else 5 for v in values], np.int64)
+    out = np.zeros(longest_record(words.size), np.uint8)
+    end, behind = code(out, words, before)
+    assert end <= longest_record(words.size)
+    changed = np.flatnonzero(words != before)
+    assert behind == (changed[-1] + 1 if changed.size else 0)
+    told = before.copy()
+    assert decode(out, end, told)
+    assert told.tolist() == values
+
+
+@compiling
+@given(st.binary(max_size=60), st.integers(1, 8))
+def test_any_bytes_are_changes_or_refused_and_nothing_else_is_touched(
+    data: bytes, size: int
+) -> None:
+    words = np.zeros(size + 2, np.int64)
+    decode(np.frombuffer(data, np.uint8).copy(), len(data), words[1:-1])
+    assert words[0] == words[-1] == 0
+
+
+def test_the_crc_is_the_standards_one() -> None:
+    """RFC 3720, B.4: the check value, and 32 octets of zeros and of ones."""
+    known = {b"123456789": 0xE3069283, bytes(32): 0x8A9136AA, b"\xff" * 32: 0x62A8AB43}
+    for data, crc in known.items():
+        assert crc32c(data, 0, len(data)) == crc  # type: ignore[arg-type]
+
+
+@compiling
+@given(WORDS, st.integers(0), st.integers(1, 2**64 - 1))
+def test_a_changed_word_changes_the_digest(values: list[int], place: int, difference: int) -> None:
+    words = np.array(values, np.int64)
+    before = hash_of(words)
+    words.view(np.uint64)[place % words.size] ^= np.uint64(difference)
+    assert hash_of(words) != before
+
+
+def test_two_changed_signs_change_the_digest() -> None:
+    """What multiplying alone would not see: differences in the highest bit stay there."""
+    words = np.arange(64, dtype=np.float64).view(np.int64)
+    before, seen = hash_of(words), set()
+    for one in range(64):
+        for other in range(one):
+            words[[one, other]] ^= np.int64(-(2**63))
+            seen.add(hash_of(words))
+            words[[one, other]] ^= np.int64(-(2**63))
+    assert before not in seen and len(seen) == 64 * 63 // 2
+
+
+# The ring: records are numbers, sealed as the recorder seals them.
+
+
+@compiled
+def write_number(ring: Ints, out: Octets, number: int) -> None:
+    """A record of 7 to 40 bytes that says its number over and over."""
+    at = put(out, BODY, number)
+    for _ in range(1 + number % 7):
+        at = put(out, at, number)
+    begin, end = seal(out, at)
+    append(ring, out.ctypes.data + begin, end - begin)
+
+
+@cached_njit
+def write_one(ring: Ints, out: Octets, number: int) -> None:
+    raise_signal(MARK)
+    write_number(ring, out, number)
+    raise_signal(MARK)
+
+
+@cached_njit
+def write_many(ring: Ints, out: Octets, first: int, last: int) -> None:
+    for number in range(first, last):
+        write_number(ring, out, number)
+
+
+class Numbers:
+    """A ring in shared memory and something that writes numbers into it."""
+
+    LONGEST = 128
+
+    def __init__(self, path: Path, capacity: int = 512) -> None:
+        self.ring = create(path, HASH, self.LONGEST, capacity)
+        self.out = np.zeros(self.LONGEST, np.uint8)
+
+    def write(self, first: int, last: int) -> None:
+        write_many(self.ring.words, self.out, first, last)
+
+
+def read_numbers(data: Octets) -> list[int]:
+    """The numbers of all records in `data`; fails unless it is whole records from end to end."""
+    numbers, at, end = [], 0, data.size
+    told = data.tobytes()
+    while at < end:
+        begin, stop = whole_body(data, at, end)
+        assert begin >= 0
+        numbers.append(get(told, begin, end)[0])  # type: ignore[arg-type]
+        at = stop + 4
+    return numbers
+
+
+@cached_njit
+def whole_body(data: Octets, at: int, end: int) -> tuple[int, int]:
+    return body(data, at, end)
+
+
+def test_records_come_out_as_they_went_in_round_after_round(tmp_path: Path) -> None:
+    numbers = Numbers(tmp_path / "ring")
+    reader, read = RingFileReader(numbers.ring), []
+    for first in range(0, 2000, 20):
+        numbers.write(first, first + 20)
+        piece = reader.drain()
+        assert piece.position == reader.position - piece.data.size
+        read += read_numbers(piece.data)
+    assert read == [*range(2000)]
+    assert reader.drain().data.size == 0
+
+
+def test_a_late_reader_learns_where_it_goes_on(tmp_path: Path) -> None:
+    numbers = Numbers(tmp_path / "ring")
+    reader = RingFileReader(numbers.ring)
+    numbers.write(0, 500)
+    piece = reader.drain()
+    assert piece.position > 0
+    assert numbers.ring.written - numbers.ring.capacity <= piece.position
+    begin = int(next_record(piece.data, 0, piece.data.size))
+    kept = read_numbers(piece.data[begin:])
+    assert kept == [*range(kept[0], 500)] and len(kept) > 10
+
+
+def test_a_ring_that_was_made_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
+    numbers = Numbers(tmp_path / "ring")
+    numbers.write(0, 5)
+    reader = RingFileReader(numbers.ring, position=10_000)
+    assert read_numbers(reader.drain().data) == [*range(5)]
+
+
+def test_a_ring_outlives_who_made_it_and_is_refused_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "ring"
+    Numbers(path).write(0, 5)
+    assert read_numbers(RingFileReader(attach(path, HASH)).drain().data) == [*range(5)]
+    with pytest.raises(RingFileError, match="another line"):
+        attach(path, "00" * 32)
+    os.truncate(path, 300)
+    with pytest.raises(RingFileError, match="640 bytes, not 300"):
+        attach(path, HASH)
+    path.write_bytes(b"short")
+    with pytest.raises(RingFileError, match="no ring"):
+        attach(path, HASH)
+    with pytest.raises(RingFileError, match="No such file"):
+        attach(tmp_path / "none", HASH)
+    with pytest.raises(RingFileError, match="too few"):
+        create(path, HASH, 1000, 2000)
+
+
+def test_at_every_instruction_a_kill_leaves_whole_records_only(tmp_path: Path) -> None:
+    """Twice round the ring, so that records begin and end at every place of it."""
+    numbers = Numbers(tmp_path / "ring")
+    numbers.write(0, 70)
+    section = Section(numbers.ring.words, numbers.ring.words.ctypes.data)
+    args = numbers.ring.words, numbers.out, 70
+    write_one.compile("void(int64[::1], uint8[::1], int64)")
+    states = crash_states(section, lambda: write_one(*args))
+    assert len(states) > 3
+    before, after = states[0].words[8], states[-1].words[8]
+    assert before < after
+    for state in states:
+        assert state.words[8] in (before, after), "the record is there or it is not"
+        ring = RingFile.__new__(RingFile)
+        ring.words = state.words
+        piece = RingFileReader(ring).drain()
+        begin = int(next_record(piece.data, 0, piece.data.size))
+        kept = read_numbers(piece.data[begin:])
+        assert kept == [*range(kept[0], 70 + (state.words[8] == after))]
+
+
+@pytest.fixture
+def writing(tmp_path: Path) -> Iterator[tuple[Numbers, Callable[[int], Any]]]:
+    """A ring, and a function that starts a process writing numbers from one on at full speed."""
+    numbers, started = Numbers(tmp_path / "ring", 1 << 14), []
+    numbers.write(0, 1)
+
+    def start(first: int) -> int:
+        pid = os.fork()
+        if pid == 0:
+            with suppress(BaseException):
+                write_many(numbers.ring.words, numbers.out, first, 1 << 40)
+            os._exit(1)
+        started.append(pid)
+        return pid
+
+    yield numbers, start
+    for pid in started:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def test_a_killed_writer_leaves_whole_records_and_its_successor_goes_on(writing: Any) -> None:
+    numbers, start = writing
+    chance, following = random.Random(3), 1
+    for _ in range(20):
+        mark = numbers.ring.written + chance.randrange(1, 300_000)
+        pid = start(following)
+        wait_for(lambda mark=mark: numbers.ring.written >= mark)
+        kill(pid)
+        piece = RingFileReader(numbers.ring).drain()
+        begin = int(next_record(piece.data, 0, piece.data.size))
+        kept = read_numbers(piece.data[begin:])
+        assert piece.position + piece.data.size == numbers.ring.written
+        assert kept == [*range(kept[0], kept[-1] + 1)] and len(kept) > 100 and kept[-1] >= following
+        following = kept[-1] + 1
+
+
+def test_a_reader_beside_a_writer_at_full_speed_sees_nothing_torn(writing: Any) -> None:
+    numbers, start = writing
+    start(1)
+    wait_for(lambda: numbers.ring.written > 1000)
+    reader, last, overtaken = RingFileReader(numbers.ring), -1, 0
+    deadline = time.monotonic() + DEADLINE_S
+    while overtaken < 20:
+        expected, piece = reader.position, reader.drain()
+        late = piece.position != expected
+        begin = int(next_record(piece.data, 0, piece.data.size)) if late else 0
+        kept = read_numbers(piece.data[begin:])
+        overtaken += late
+        if kept:
+            assert kept == [*range(kept[0], kept[-1] + 1)]
+            assert kept[0] > last if late else kept[0] == last + 1
+            last = kept[-1]
+        assert time.monotonic() < deadline
+
+
+def test_a_quiet_scan_takes_ten_bytes(tmp_path: Path) -> None:
+    with Session(tmp_path / "x.rec") as session:
+        session.scan()
+        before = session.ring.written
+        session.scan()
+        assert session.ring.written - before == 10
+
+
+def test_a_raw_value_that_changes_without_a_fresh_sample_is_not_recorded_before_it_comes(
+    tmp_path: Path,
+) -> None:
+    with Session(tmp_path / "x.rec") as session:
+        session.sample(0)
+        session.scan()
+        before = session.ring.written
+        session.runner.inputs[session.plan.samples[0].first_raw + 1] = 1
+        session.scan()
+        assert session.ring.written - before == 10
