@@ -1,8 +1,9 @@
-"""The scan's loop in a thread of the test: free of the interpreter, on its grid, true to what it retained."""
+"""The scan's loop in a thread of the test: free of the interpreter, on its grid, and what it takes up."""
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,14 +22,14 @@ from cellrt.line.load import load_line
 from cellrt.packml import Command, State
 from cellrt.runtime.child import Order, Station
 from cellrt.runtime.region import Status, sections
-from cellrt.runtime.scan import loop_arguments, make_desk, power_up
+from cellrt.runtime.scan import loop_arguments, make_ready, power_up
 from cellrt.scan.commands import Operation, Origin
 from cellrt.scan.events import Event
 from cellrt.scan.executive import behind, run_scans
-from cellrt.scan.histogram import BINS
-from cellrt.scan.latch import IO_HEAD, Latch, frame_words, latch, take_in
+from cellrt.scan.latch import IO_HEAD, frame_words
 from cellrt.scan.plan import Plan
-from cellrt.scan.runner import Runner
+from cellrt.scan.recorder import longest
+from cellrt.shared import ringfile
 from cellrt.shared.memory import Region, create
 from cellrt.shared.queue import QueueWriter
 from cellrt.shared.ring import RingReader
@@ -51,18 +52,18 @@ def plan() -> Plan:
 class Scan:
     """A scan process without its process: the same start, the same loop, in a thread."""
 
-    def __init__(self, plan: Plan, region: Region) -> None:
-        order = Order("", region.fd, plan.hash, "", 0, "", 1, {})
+    def __init__(self, plan: Plan, region: Region, ring: Path) -> None:
+        if not ring.exists():
+            ringfile.create(ring, plan.hash, longest(plan), 1 << 20)
+        order = Order("", region.fd, plan.hash, "", 0, "", str(ring), 1, {})
         self.station = Station(order, plan, region)
         self.status = self.station.status
         self.status[Status.SPEED_PPM] = 1_000_000
         self.status[Status.STOP] = 0
-        self.status[Status.START_NS] = self.status[Status.START_NS] or time.monotonic_ns()
+        self.runner, desk = make_ready(self.station)
+        power_up(self.station, self.runner, desk)
         self.start_ns = int(self.status[Status.START_NS])
-        self.runner = Runner(plan, epoch=region.begin_epoch())
-        self.desk = make_desk(self.station, self.runner)
-        power_up(self.station, self.runner, self.desk)
-        arguments = loop_arguments(self.runner, self.desk, self.start_ns, PERIOD_NS)
+        arguments = loop_arguments(self.station, self.runner, desk)
         self._thread = threading.Thread(target=run_scans, args=arguments, daemon=True)
 
     @contextmanager
@@ -95,8 +96,23 @@ def wait_for(condition: Callable[[], bool]) -> None:
         assert time.monotonic() < until_s
 
 
-def new_region(plan: Plan) -> Region:
-    return create(sections(plan), plan.hash)
+class Start:
+    """Starts scans on one region, one after the other."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan, self._ring = plan, folder / "ring"
+        self.region = create(sections(plan), plan.hash)
+
+    def __call__(self) -> Scan:
+        return Scan(self.plan, self.region, self._ring)
+
+    def events(self) -> Ints:
+        return RingReader(self.region.section("events")).read()[0]
+
+
+@pytest.fixture
+def start(plan: Plan, tmp_path: Path) -> Start:
+    return Start(plan, tmp_path)
 
 
 @numba.njit
@@ -107,7 +123,7 @@ def mark_hold_mark(word: Ints, beats: Ints, for_ns: int, scratch: Ints, now_ns: 
     return word[0] - first_scan, beats[0] - first_beat
 
 
-def test_another_thread_holds_the_interpreter_for_a_second_the_scan_goes_on(plan: Plan) -> None:
+def test_another_thread_holds_the_interpreter_for_a_second_the_scan_goes_on(start: Start) -> None:
     beats, over, scratch = np.zeros(1, np.int64), threading.Event(), np.zeros(2, np.int64)
 
     def beat() -> None:
@@ -115,7 +131,7 @@ def test_another_thread_holds_the_interpreter_for_a_second_the_scan_goes_on(plan
             beats[0] += 1
 
     mark_hold_mark(beats, beats, 0, scratch, 0)  # compiled before it counts
-    with Scan(plan, new_region(plan)).running() as scan:
+    with start().running() as scan:
         scan.scans(3)
         interpreter = threading.Thread(target=beat)
         interpreter.start()
@@ -152,21 +168,20 @@ class Stall:
         scan.runner.entries[row] = ctypes.cast(self._entry, ctypes.c_void_p).value
 
 
-def test_stalled_scan_is_followed_by_what_is_still_due_and_counted_once(plan: Plan) -> None:
-    region = new_region(plan)
-    scan = Scan(plan, region)
+def test_stalled_scan_is_followed_by_what_is_still_due_and_counted_once(start: Start) -> None:
+    scan = start()
     stall = Stall(scan, "station", {3: 5.5, 7: 40.5, 8: 1.5})
     with scan.running():
         wait_for(lambda: len(stall.notes) >= 15)
     notes = stall.notes
-    gaps = {b: b - a - 1 for (a, _), (b, _) in zip(notes, notes[1:], strict=False)}
+    gaps = {b: b - a - 1 for (a, _), (b, _) in itertools.pairwise(notes)}
     assert gaps[notes[4][0]] >= 5 and gaps[notes[8][0]] >= 40, "the stalls were seen"
-    for (_, ended_ns), (number, _) in zip(notes, notes[1:], strict=False):
+    for (_, ended_ns), (number, _) in itertools.pairwise(notes):
         assert scan.start_ns + number * PERIOD_NS >= ended_ns, "no scan is made up for"
 
     told = {
         t_ns // PERIOD_NS: skipped
-        for _, t_ns, kind, _, skipped, *_ in RingReader(region.section("events")).read()[0].tolist()
+        for _, t_ns, kind, _, skipped, *_ in start.events().tolist()
         if kind == Event.OVERRUN
     }
     assert told == {number: gap for number, gap in gaps.items() if gap}
@@ -195,9 +210,8 @@ def command(plan: Plan, commander: Commander, cell: str, what: Command) -> Ints:
     return np.array(words, np.int64)
 
 
-def test_restarted_scan_takes_up_what_is_retained_and_nothing_else(plan: Plan) -> None:
-    region = new_region(plan)
-    first = Scan(plan, region)
+def test_restarted_scan_takes_up_what_is_retained_and_nothing_else(start: Start) -> None:
+    plan, region, first = start.plan, start.region, start()
     first.write("loader.serial", 41)
     first.write("infeed.board.id", 41)
     first.write("infeed.board.result", 2)
@@ -210,7 +224,7 @@ def test_restarted_scan_takes_up_what_is_retained_and_nothing_else(plan: Plan) -
         first.scans(2)
     assert region.epoch == 1
 
-    second = Scan(plan, region)
+    second = start()
     assert region.epoch == 2
     assert second.read("loader.serial") == 41
     assert second.read("infeed.board.id") == 41
@@ -221,7 +235,7 @@ def test_restarted_scan_takes_up_what_is_retained_and_nothing_else(plan: Plan) -
         assert second.read(f"{cell}.unit.tripped") == 0
     with second.running():
         second.scans(3)
-    events = RingReader(region.section("events")).read()[0]
+    events = start.events()
     kinds = events[:, 2].tolist()
     assert kinds.count(Event.STARTED) == 2
     after = events[kinds.index(Event.STARTED, 1) :]
@@ -229,12 +243,11 @@ def test_restarted_scan_takes_up_what_is_retained_and_nothing_else(plan: Plan) -
     assert events[:, 0].tolist() == list(range(1, len(events) + 1)), "numbers go on"
 
 
-def test_restarted_scan_goes_on_in_the_same_logical_time(plan: Plan) -> None:
-    region = new_region(plan)
-    with Scan(plan, region).running() as first:
+def test_restarted_scan_goes_on_in_the_same_logical_time(start: Start) -> None:
+    with start().running() as first:
         first.scans(2)
     last = int(first.status[Status.SCAN])
-    second = Scan(plan, region)
+    second = start()
     assert second.start_ns == first.start_ns
     with second.running():
         second.scans(2)
@@ -242,151 +255,24 @@ def test_restarted_scan_goes_on_in_the_same_logical_time(plan: Plan) -> None:
     assert second.status[Status.SCANS] < second.status[Status.SCAN] + 1, "what was missed is missed"
 
 
-def test_command_for_an_earlier_epoch_is_refused(plan: Plan) -> None:
-    region = new_region(plan)
-    with Scan(plan, region).running() as first:
+def test_command_for_an_earlier_epoch_is_refused(start: Start) -> None:
+    with start().running() as first:
         first.scans(1)
-    queue = QueueWriter(region.section("commands-brain"))
-    queue.push(command(plan, Commander(1, Origin.OPERATOR), "infeed", Command.RESET))
-    with Scan(plan, region).running() as second:
+    queue = QueueWriter(start.region.section("commands-brain"))
+    queue.push(command(start.plan, Commander(1, Origin.OPERATOR), "infeed", Command.RESET))
+    with start().running() as second:
         second.scans(2)
         assert second.read("infeed.unit.state") == State.STOPPED
-    answers = [
-        row[7]
-        for row in RingReader(region.section("events")).read()[0].tolist()
-        if row[2] == Event.COMMAND
-    ]
+    answers = [row[7] for row in start.events().tolist() if row[2] == Event.COMMAND]
     assert answers == [2]  # Refusal.OTHER_EPOCH
 
 
-class Field:
-    """Frames as the process io would publish them, and the latch that takes them, in virtual time."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.latch: Latch = latch(plan, np.zeros(BINS * len(plan.devices), np.int64))
-        self.frame: Ints = np.zeros(frame_words(plan), np.int64)
-        self.inputs: Ints = np.zeros(plan.input_words, np.int64)
-        self.now_ns = 10_000_000 * MS
-        self.counter = 0
-
-    def poll(self, *values: int, alive: bool = True, device: int = 0) -> None:
-        """A sample arrives now; the device's own counter moves while it is `alive`."""
-        at = int(self.latch.places[device, 0])
-        self.counter += alive
-        self.frame[at : at + 2] = self.now_ns, 1
-        self.frame[at + IO_HEAD] = self.counter
-        self.frame[at + IO_HEAD + 1 : at + IO_HEAD + 1 + len(values)] = values
-
-    def scan(self, after_ms: int = 10) -> bool:
-        """A scan; whether the first device counts as good."""
-        self.now_ns += after_ms * MS
-        take_in(self.latch, self.frame, self.inputs, self.now_ns)
-        return self.good()
-
-    def good(self, device: int = 0) -> bool:
-        return bool(self.inputs[self.plan.samples[device].base + 1])
-
-    def values(self, count: int, device: int = 0) -> list[int]:
-        first = self.plan.samples[device].first_raw + 1
-        return self.inputs[first : first + count].tolist()
-
-
-@pytest.fixture
-def field(plan: Plan) -> Field:
-    """A device that has been good for a while. It is stale after 200 ms and back after 500."""
-    field = Field(plan)
-    assert [device.stale_ms for device in plan.line.devices.values()] == [200] * 3
-    good = []
-    for _ in range(60):
-        field.poll()
-        good.append(field.scan())
-    assert good.index(True) == 49, "good after 500 ms of life"
-    return field
-
-
-def test_nothing_arrives_device_is_stale_after_its_time(field: Field) -> None:
-    ages = [age for age in range(20, 400, 10) if field.scan()]
-    assert ages[-1] == 200
-
-
-def test_frozen_counter_device_is_stale_though_it_answers(field: Field) -> None:
-    ages = []
-    for age in range(20, 400, 10):
-        field.poll(1, 1, alive=False)
-        if field.scan():
-            ages.append(age)
-    assert ages[-1] == 200
-    assert field.values(2) == [1, 1], "what it said is seen all the same"
-
-
-def test_lost_polls_within_the_time_stop_nothing(field: Field) -> None:
-    for lost in (1, 3, 10, 19):
-        for _ in range(lost):
-            assert field.scan()
-        field.poll()
-        assert field.scan()
-
-
-def test_stale_device_counts_again_after_its_recovery_only(field: Field) -> None:
-    while field.scan():
-        pass
-    for _ in range(49):
-        field.poll()
-        assert not field.scan()
-    field.scan(300)  # lost once more: the time begins anew
-    back = []
-    for _ in range(60):
-        field.poll()
-        back.append(field.scan())
-    assert back.index(True) == 49
-
-
-def test_frozen_counter_from_the_beginning_device_is_never_good(plan: Plan) -> None:
-    field = Field(plan)
-    for _ in range(200):
-        field.poll(alive=False)
-        assert not field.scan()
-
-
-def test_restarted_io_its_empty_frame_leaves_values_and_quality(field: Field) -> None:
-    field.poll(1, 0, 1)
-    field.scan()
-    number = int(field.inputs[field.plan.samples[0].base])
-    field.frame[:] = 0
-    assert field.scan()
-    assert field.values(3) == [1, 0, 1]
-    assert field.inputs[field.plan.samples[0].base] == number, "it is no new sample"
-    field.poll(0, 1, 1)
-    assert field.scan()
-    assert field.values(3) == [0, 1, 1]
-
-
-def test_sample_of_one_device_says_nothing_of_another(field: Field) -> None:
-    for _ in range(100):
-        field.poll(device=1)
-        field.scan()
-    assert field.good(1) and not field.good(0)
-    assert field.inputs[field.plan.samples[2].base] == 0
-
-
-def test_age_of_each_sample_at_latch_is_counted(field: Field) -> None:
-    ages = field.latch.ages[0]
-    before = ages.copy()
-    field.poll()
-    field.scan(7)
-    field.scan(80)
-    assert ages[BINS - 1] - before[BINS - 1] == 2
-    assert ages[BINS - 2] == 87 * MS
-
-
-def test_frame_published_by_io_is_what_the_scan_takes(plan: Plan) -> None:
-    region = new_region(plan)
-    field = Field(plan)
-    with Scan(plan, region).running() as scan:
-        writer = TripleWriter(region.section("inputs"))
-        field.now_ns = time.monotonic_ns()
-        field.poll(1, 1)
-        writer.publish(field.frame)
+def test_frame_published_by_io_is_what_the_scan_takes(start: Start) -> None:
+    coupler, frame = start.plan.samples[0], np.zeros(frame_words(start.plan), np.int64)
+    points = [p.name for p in coupler.device.map.inputs]
+    frame[:2] = time.monotonic_ns(), 1
+    frame[IO_HEAD + 1 + points.index("pusher_home")] = 1
+    with start().running() as scan:
+        TripleWriter(start.region.section("inputs")).publish(frame)
         wait_for(lambda: bool(scan.read("loader.pusher_home")))
-        assert scan.read("loader.stack_present")
+        assert not scan.read("loader.stack_present")

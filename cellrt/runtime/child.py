@@ -63,6 +63,11 @@ class Station:
         return int(self.status[Status.SPEED_PPM]) / 1e6
 
     @property
+    def wall_period_ns(self) -> int:
+        """Wall time from one scan to the next."""
+        return round(self.plan.line.period_ns / self.speed)
+
+    @property
     def status(self) -> Ints:
         """Words of the section `status`."""
         return self.region.section("status").words

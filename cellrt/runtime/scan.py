@@ -40,41 +40,40 @@ def code_hash(station_types: list[type]) -> str:
 def main() -> None:
     """Compile, take up retained values, then scan until told to stop."""
     station = take_station(Role.SCAN)
-    plan, status = station.plan, station.status
-    began_ns = time.monotonic_ns()
-    if code_hash(plan.assembly.types()) != station.order.code_hash:
+    status, began_ns = station.status, time.monotonic_ns()
+    if code_hash(station.plan.assembly.types()) != station.order.code_hash:
         refuse("scan", "a cell was edited since the line was started; restart the line")
-    epoch = station.region.begin_epoch()
-    status[Status.EPOCH] = epoch
     try:
-        runner = Runner(
-            plan, compiled=not station.order.plain, epoch=epoch, progress=Progress(status)
-        )
+        runner, desk = make_ready(station)
     except CompileError as error:
         refuse("scan", str(error))
-    wall_period_ns = round(plan.line.period_ns / station.speed)
-    desk = make_desk(station, runner)
-    if not station.order.plain:
-        prepare(run_scans, *loop_arguments(runner, desk, 0, wall_period_ns))
     status[Status.COMPILE_NS] = time.monotonic_ns() - began_ns
     rights = become_realtime()
     status[Status.FIFO], status[Status.DMA_LATENCY] = rights.fifo, rights.dma_latency
-    if status[Status.START_NS] == 0:
-        status[Status.START_NS] = time.monotonic_ns()
-    start_ns = int(status[Status.START_NS])
     power_up(station, runner, desk)
-    before_first = (time.monotonic_ns() - start_ns) // wall_period_ns - 1
-    begin(desk.recorder, runner.work, runner.inputs, before_first, epoch)
     status[Status.READY_NS] = time.monotonic_ns()
     if station.order.plain:
-        run_plain(runner, desk, start_ns, wall_period_ns)
+        run_plain(runner, desk, int(status[Status.START_NS]), station.wall_period_ns)
     else:
-        run_scans(*loop_arguments(runner, desk, start_ns, wall_period_ns))
+        run_scans(*loop_arguments(station, runner, desk))
 
 
-def loop_arguments(
-    runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int
-) -> tuple[Any, ...]:
+def make_ready(station: Station) -> tuple[Runner, Desk]:
+    """A new epoch's scan with its memory and machine code; nothing is known of the plant yet.
+
+    Raises CompileError.
+    """
+    epoch, plain = station.region.begin_epoch(), station.order.plain
+    station.status[Status.EPOCH] = epoch
+    progress = Progress(station.status)
+    runner = Runner(station.plan, compiled=not plain, epoch=epoch, progress=progress)
+    desk = make_desk(station, runner)
+    if not plain:
+        prepare(run_scans, *loop_arguments(station, runner, desk))
+    return runner, desk
+
+
+def loop_arguments(station: Station, runner: Runner, desk: Desk) -> tuple[Any, ...]:
     """What `run_scans` is called with."""
     return (
         runner.tables,
@@ -84,9 +83,9 @@ def loop_arguments(
         runner.image.address,
         runner.inputs,
         runner.input_reals,
-        start_ns,
-        runner.plan.line.period_ns,
-        wall_period_ns,
+        int(station.status[Status.START_NS]),
+        station.plan.line.period_ns,
+        station.wall_period_ns,
         runner.epoch,
     )
 
@@ -104,7 +103,6 @@ class Progress:
 def make_desk(station: Station, runner: Runner) -> Desk:
     """Addresses of everything that the scan shares, and scratch memory."""
     plan, section = station.plan, station.region.section
-    wall_period_ns = round(plan.line.period_ns / station.speed)
     retained = [[t.offset, t.field.kind is not bool] for t in plan.retained]
     return Desk(
         recorder=recorder(plan, attach(Path(station.order.ring), plan.hash)),
@@ -126,17 +124,20 @@ def make_desk(station: Station, runner: Runner) -> Desk:
         events_at=section("events").address,
         events_capacity=EVENTS_KEPT,
         heartbeat_at=station.region.heartbeat_address(Role.SCAN),
-        snapshot_every=max(1, SNAPSHOT_EVERY_NS // wall_period_ns),
-        spin_ns=min(SPIN_NS, wall_period_ns // 2),
+        snapshot_every=max(1, SNAPSHOT_EVERY_NS // station.wall_period_ns),
+        spin_ns=min(SPIN_NS, station.wall_period_ns // 2),
     )
 
 
 def power_up(station: Station, runner: Runner, desk: Desk) -> None:
     """Retained values into the fresh image; every unit Stopped as of now. The old image is not looked at.
 
-    A handover that was not under way begins anew: neither side has said anything yet.
+    A handover that was not under way begins anew: neither side has said anything yet. The first scan ever
+    makes this moment the beginning of logical time.
     """
-    plan, image = station.plan, runner.image
+    plan, image, status = station.plan, runner.image, station.status
+    if status[Status.START_NS] == 0:
+        status[Status.START_NS] = time.monotonic_ns()
     if TripleReader(station.region.section("retained")).recall(desk.kept):
         for leaf, value in zip(plan.retained, desk.kept.tolist(), strict=False):
             if leaf.field.kind is float:
@@ -151,6 +152,8 @@ def power_up(station: Station, runner: Runner, desk: Desk) -> None:
         if int(image.read(state)) < Link.TRANSPORTING:
             image.write(state, int(Link.NOT_AVAILABLE_NOT_READY))
     settle(runner)
+    last_scan = now_ns // plan.line.period_ns - 1
+    begin(desk.recorder, runner.work, runner.inputs, last_scan, runner.epoch)
 
 
 def settle(runner: Runner) -> None:
