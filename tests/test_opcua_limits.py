@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import AsyncIterator
 
@@ -23,9 +24,10 @@ from scada_line import (
 )
 
 from cellrt.line.spec import CellSpec
-from cellrt.opcua.gate import ListenError
+from cellrt.opcua.access import Users
+from cellrt.opcua.gate import MAX_REQUEST_BYTES, ListenError
 from cellrt.opcua.server import LineServer
-from cellrt.opcua.session import MIN_PUBLISHING_MS
+from cellrt.opcua.session import MAX_QUEUE, MIN_PUBLISHING_MS
 from cellrt.scan.plan import Plan
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -73,11 +75,19 @@ async def test_endpoint_that_is_none_is_refused(endpoint: str) -> None:
         server_of(press_line(), endpoint)
 
 
+async def test_server_offers_no_security_and_anonymous_only(desk: Desk) -> None:
+    (endpoint,) = await desk.client.get_endpoints()
+    assert endpoint.SecurityMode is ua.MessageSecurityMode.None_
+    tokens = [token.TokenType for token in endpoint.UserIdentityTokens]
+    assert tokens == [ua.UserTokenType.Anonymous]
+
+
 async def test_admin_by_name_is_nobody(desk: Desk) -> None:
     client = another(desk)
     client.set_user("admin")
     with pytest.raises(ua.UaStatusCodeError):
         await client.connect()
+    assert Users().get_user(desk.server._host, username="admin") is None
 
 
 async def test_client_adds_or_deletes_nodes_access_denied(desk: Desk) -> None:
@@ -133,6 +143,34 @@ async def test_subscription_with_no_or_a_senseless_interval_gets_the_shortest(de
         await desk.client.uaclient.session.delete_subscriptions([result.SubscriptionId])
 
 
+async def test_queue_of_an_item_is_bounded_whatever_is_asked(desk: Desk) -> None:
+    await watch(desk)
+    subscription, session = desk.subscriptions[-1].subscription_id, desk.client.uaclient.session
+    lamp = ua.ReadValueId(desk.node("press.lamp").nodeid, ua.AttributeIds.Value)
+    for asked in (0, 1000):
+        wanted = ua.MonitoringParameters(1, 0, ua.ExtensionObject(), asked, True)
+        item = ua.MonitoredItemCreateRequest(lamp, ua.MonitoringMode.Reporting, wanted)
+        create = ua.CreateMonitoredItemsParameters(subscription, ua.TimestampsToReturn.Both, [item])
+        (created,) = await session.create_monitored_items(create)
+        assert created.RevisedQueueSize == MAX_QUEUE
+        change = ua.MonitoredItemModifyRequest(created.MonitoredItemId, wanted)
+        modify = ua.ModifyMonitoredItemsParameters(
+            subscription, ua.TimestampsToReturn.Both, [change]
+        )
+        (modified,) = await session.modify_monitored_items(modify)
+        assert 0 < modified.RevisedQueueSize <= MAX_QUEUE
+
+
+async def test_request_of_many_chunks_is_cut_off(desk: Desk) -> None:
+    client = another(desk)
+    await client.connect()
+    too_long = ua.NodeId("x" * (MAX_REQUEST_BYTES + 1), 1)
+    with pytest.raises((ConnectionError, ua.uaerrors.BadRequestTooLarge)):
+        await client.get_node(too_long).read_value()
+    client.disconnect_socket()
+    assert await desk.value("press.attempts") == 3
+
+
 async def test_chunk_that_never_ends_connection_is_cut(desk: Desk) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", desk.server.port)
     writer.write(b"MSGF" + struct.pack("<I", 2**32 - 1) + bytes(70_000))
@@ -143,18 +181,22 @@ async def test_chunk_that_never_ends_connection_is_cut(desk: Desk) -> None:
     assert await desk.value("press.attempts") == 3
 
 
-async def test_client_does_not_read_its_answers_it_is_not_heard(desk: Desk) -> None:
+@pytest.mark.parametrize("received_already", [False, True])
+async def test_client_does_not_read_its_answers_it_is_not_heard(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, received_already: bool
+) -> None:
     async with another(desk) as client:
-        gate = desk.server._listener.bserver
-        assert gate is not None
-        gate.clients[-1].pause_writing()
-        unanswered = asyncio.ensure_future(
-            client.get_node(desk.node("press.lamp").nodeid).read_value()
-        )
+        connection = desk.server._listener.gate.clients[-1]
+        if received_already:
+            monkeypatch.setattr(connection, "_hear", lambda: None)
+        connection.pause_writing()
+        assert connection.transport.is_reading() == received_already
+        lamp = client.get_node(desk.node("press.lamp").nodeid)
+        unanswered = asyncio.ensure_future(lamp.read_value())
         for _ in range(3):
             assert await desk.value("press.attempts") == 3
         assert not unanswered.done()
-        gate.clients[-1].resume_writing()
+        connection.resume_writing()
         assert await asyncio.wait_for(unanswered, TIMEOUT_S) is False
 
 
@@ -163,26 +205,30 @@ async def test_client_runs_far_ahead_every_request_is_answered(desk: Desk) -> No
     assert await asyncio.gather(*asked) == [3] * 700
 
 
-async def test_session_that_is_never_activated_makes_room(
+async def test_sessions_that_are_never_activated_make_room(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cellrt.opcua.host.MAX_SESSIONS", 2)
+    monkeypatch.setattr("cellrt.opcua.host.MAX_SESSIONS", 3)
     monkeypatch.setattr(desk.server._host, "min_session_timeout_ms", 1.0)
     idle = another(desk)
     await idle.connect_sessionless()
-    await idle.uaclient.create_session(ua.CreateSessionParameters(RequestedSessionTimeout=1.0))
+    for _ in range(2):
+        await idle.uaclient.create_session(ua.CreateSessionParameters(RequestedSessionTimeout=1.0))
     async with asyncio.timeout(TIMEOUT_S):
-        while not await connects(another(desk)):
+        while not await connect(another(desk), another(desk)):
             pass
     await idle.disconnect_sessionless()
 
 
-async def connects(client: Client) -> bool:
-    try:
-        async with client:
-            return True
-    except ua.uaerrors.BadTooManySessions:
-        return False
+async def connect(*clients: Client) -> bool:
+    """Whether there is room for all of these at the same time."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            for client in clients:
+                await stack.enter_async_context(client)
+        except ua.uaerrors.BadTooManySessions:
+            return False
+    return True
 
 
 async def test_session_ends_with_the_server(desk: Desk) -> None:

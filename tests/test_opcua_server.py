@@ -195,7 +195,7 @@ async def test_write_to_the_standards_own_nodes_and_attributes_is_refused(desk: 
         await node.write_value(ua.Variant(1, ua.VariantType.Byte))
     with pytest.raises(ua.uaerrors.BadNotWritable):
         level = ua.DataValue(ua.Variant(3, ua.VariantType.Byte))
-        await desk.node("press.lamp").write_attribute(ua.AttributeIds.AccessLevel, level)
+        await desk.node("press.attempts").write_attribute(ua.AttributeIds.AccessLevel, level)
     assert await desk.write("press.nothing", 1, Int64) == "BadNodeIdUnknown"
 
 
@@ -453,14 +453,32 @@ async def test_slow_drift_is_told_when_it_has_left_the_deadband(desk: Desk) -> N
     ]
 
 
-async def test_filter_that_does_not_fit_hurts_only_its_owner(desk: Desk) -> None:
+async def test_deadband_on_a_text_every_change_is_told(desk: Desk) -> None:
     name = "press.PackML.Status.StateCurrentName"
-    await watch(desk)
+    told = await watch(desk)
     await desk.subscriptions[-1].deadband_monitor(desk.node(name), 1.0)
-    told = await watch(desk, name)
+    await told.next()
     desk.scan.set("press.unit.state", int(State.IDLE))
     await desk.publish()
     assert await told.next() == (name, "Idle")
+
+
+async def test_filter_that_does_not_fit_hurts_only_its_owner(desk: Desk) -> None:
+    await watch(desk)
+    item = ua.MonitoredItemCreateRequest(
+        ua.ReadValueId(desk.node("press.lamp").nodeid, ua.AttributeIds.Value),
+        ua.MonitoringMode.Reporting,
+        ua.MonitoringParameters(1, 0, ua.EventFilter(), 1, True),
+    )
+    request = ua.CreateMonitoredItemsParameters(
+        desk.subscriptions[-1].subscription_id, ua.TimestampsToReturn.Both, [item]
+    )
+    with pytest.raises(ua.uaerrors.BadInternalError):
+        await desk.client.uaclient.session.create_monitored_items(request)
+    told = await watch(desk, "press.lamp")
+    desk.scan.set("press.lamp", True)
+    await desk.publish()
+    assert await told.next() == ("press.lamp", True)
 
 
 async def test_more_changes_than_the_budget_the_rest_comes_later_with_its_newest_value(

@@ -15,7 +15,7 @@ from asyncua.server.server import Server
 
 from cellrt.opcua.access import EVERYONE, IDENTITIES, POLICIES, RIGHTS, Users
 from cellrt.opcua.commands import Write
-from cellrt.opcua.gate import LIMITS, Gate
+from cellrt.opcua.gate import Gate
 from cellrt.opcua.session import MAX_QUEUE, LineSession
 from cellrt.opcua.status import Codes
 
@@ -75,29 +75,23 @@ class Host(InternalServer):
 class Listener(Server):
     """The server as its owner sees it: `listen`, `init`, build the address space, then `start`."""
 
-    bserver: Gate | None
-
     def __init__(self, host: Host, endpoint: str, uri: str, name: str) -> None:
         super().__init__(iserver=host)
-        self._host = host
         self._application_uri = uri
         self.application_type = ua.ApplicationType.Server
         self.product_uri, self.manufacturer_name, self.name = "urn:cellrt", "cellrt", name
-        self.limits = LIMITS
         self.set_endpoint(endpoint)
         self.set_identity_tokens(IDENTITIES)
         self.set_security_policy(POLICIES, RIGHTS)
 
-    def listen(self) -> Gate:
+    def listen(self) -> None:
         """Take the endpoint's port. Raises ListenError."""
         host, port = str(self.endpoint.hostname), int(self.endpoint.port or 0)
-        self.bserver = Gate(self._host, host, port)
-        return self.bserver
+        self.gate = self.bserver = Gate(self.iserver, host, port)
 
     async def start(self) -> None:
-        """Serve."""
-        gate = self.bserver or self.listen()
+        """Serve whoever came to the port."""
         await self._setup_server_nodes()
         await self.iserver.start()
-        gate.set_policies(self._policies)
-        await gate.start()
+        self.gate.set_policies(self._policies)
+        await self.gate.start()

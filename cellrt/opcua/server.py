@@ -26,7 +26,7 @@ from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.wire import Ints
 
 BUDGET = 2_000
-"""Changes told in one publication: 25 us each, so half of a 10 Hz period at most."""
+"""Changes told in one publication: 20 us each, so less than half of a 10 Hz period."""
 
 BREATH = 100
 """Changes told before the event loop may serve somebody else."""
@@ -87,9 +87,8 @@ class LineServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
-        gate = self._listener.bserver
-        return 0 if gate is None else gate.port
+        """The port it listens on, once started."""
+        return self._listener.gate.port
 
     async def start(self) -> None:
         """Take the port, build the address space, then serve. Raises ListenError."""

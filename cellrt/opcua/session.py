@@ -20,7 +20,7 @@ MAX_OPERATIONS = 10_000
 """Nodes in one request; what the server's OperationLimits say."""
 
 MAX_MONITORED_ITEMS = 50_000
-"""Of all clients together. A watched item costs 3 kB."""
+"""Of all clients together. A watched item takes 2 kB."""
 
 MAX_QUEUE = 10
 """Values kept for an item between two publications."""
