@@ -55,7 +55,9 @@ class Loader(Cell):
         return not self.outfeed.moving()
 
     def execute(self) -> None:
-        self.push = self.outfeed.give(self.board, self.board.id != 0, self.pusher_out)
+        """A board that the next machine holds is gone, though a stop hid the stroke's end."""
+        gone = self.pusher_out or self.board.id == 0
+        self.push = self.outfeed.give(self.board, self.board.id != 0, gone)
 
     def offering(self) -> None:
         if self.board.id == 0 and not self.outfeed.moving():

@@ -21,8 +21,8 @@ LOADED_MM = 220.0
 
 PUSHER_MM_S = 200.0
 PUSHER_OUT_MM = 200.0
-GRIP_MM = 180.0
-"""Stroke at which the belt must take the board, or the pusher stands."""
+GRIP_MM = 198.0
+"""Stroke at which the belt takes the board and the pusher is out, or else stands."""
 PUSHED_TO_MM = 60.0
 """Leading edge of a board that the belt has taken from the pusher."""
 
@@ -48,7 +48,10 @@ class Pusher(Record):
         free = belt.board.id == 0 and belt.entry.overhang_mm == 0.0 and belt.speed_mm_s > 0.0
         taken = not self.spent and self.stroke_mm >= GRIP_MM and free
         self.spent = self.spent or taken
-        self.stroke_mm = min(PUSHER_OUT_MM if self.spent else GRIP_MM, self.stroke_mm + step_mm)
+        if taken:
+            self.stroke_mm = PUSHER_OUT_MM
+        most_mm = PUSHER_OUT_MM if self.spent else GRIP_MM
+        self.stroke_mm = min(self.stroke_mm + step_mm, most_mm)
         return taken
 
 
@@ -75,9 +78,8 @@ class Lift(Record):
             self.used += 1
         elif exchanges:
             self.exchange_left_s = EXCHANGE_S
-        goes_on = self.index.rose and self.index_left_s > 0.0
-        goes_on = goes_on or (self.exchange.rose and self.exchange_left_s > 0.0)
-        self.moving = live and (self.moving or goes_on)
+        told = self.index.rose or self.exchange.rose
+        self.moving = live and (self.moving or (told and not self.in_position()))
         if self.moving:
             self.move(dt_s)
         return indexes or exchanges
@@ -98,8 +100,8 @@ class Lift(Record):
         return self.index_left_s == 0.0 and self.exchange_left_s == 0.0
 
     def is_full(self) -> bool:
-        """No empty slot is left."""
-        return self.used >= SLOTS
+        """No empty slot is left, and the lift has gone past the last one."""
+        return self.used >= SLOTS and self.index_left_s == 0.0
 
 
 def _bit(name: str, address: str) -> Point:
@@ -114,8 +116,8 @@ class Coupler(SimDevice):
     * Nothing but its motor stops a belt: a board that was not stopped at the exit sensor runs on.
     * The lift positions by itself once told to. It does not leave while a board lies across the
       magazine's entry. What was in the slot when it leaves is stored.
-    * A lift that lost power or heartbeat between two slots stands there, and goes on at the next
-      rising edge of the same command.
+    * A lift that lost power or heartbeat on its way stands there. The next rising edge of either
+      command makes it end the move that it had begun, and no other.
     """
 
     infeed: Belt

@@ -91,19 +91,26 @@ def test_exchange_with_a_board_in_the_slot_takes_it_along() -> None:
     assert census(bench.image) == {"entered": 1, "stored": 1, "in_line": 0, "magazines_out": 0}
 
 
-def test_board_across_the_entry_lift_stays() -> None:
+@pytest.mark.parametrize("across_mm", [0.5, 30.0, 100.0, 130.0])
+def test_board_across_the_entry_lift_stays(across_mm: float) -> None:
     bench = Bench()
     bench.load()
     bench.to_printer()
     bench.to_outfeed()
     bench.set(outfeed_run=True, magazine_run=True)
-    bench.until("coupler.magazine_entry")
-    bench.set(outfeed_run=False, magazine_run=False)
-    bench.run(0.5)
+    bench.until(lambda: reached_mm(bench) >= across_mm)
     for command in ("magazine_index", "magazine_exchange"):
         edge(bench, command)
         assert bench.read("coupler.magazine_in_position")
+        bench.set(outfeed_run=False, magazine_run=False)
+        bench.run(0.3)
     assert census(bench.image) == {"entered": 1, "stored": 0, "in_line": 1, "magazines_out": 0}
+
+
+def reached_mm(bench: Bench) -> float:
+    """How far a board reaches into the magazine."""
+    into = (bench.read("coupler.outfeed.overhang_mm"), bench.read("coupler.magazine.position_mm"))
+    return max(float(mm) for mm in into)
 
 
 def test_lift_between_slots_takes_no_board() -> None:
@@ -131,8 +138,11 @@ def test_lift_leaves_while_a_board_comes_board_stays_on_the_outfeed() -> None:
     assert bench.read("coupler.outfeed.overhang_mm") == 0.0
 
 
+@pytest.mark.parametrize("again", ["magazine_index", "magazine_exchange"])
 @pytest.mark.parametrize("command", ["magazine_index", "magazine_exchange"])
-def test_lift_cut_short_stands_until_told_again(command: str) -> None:
+def test_lift_cut_short_stands_and_told_again_ends_the_move_that_it_began(
+    command: str, again: str
+) -> None:
     bench = loaded()
     edge(bench, command)
     bench.run(1.0)
@@ -141,6 +151,23 @@ def test_lift_cut_short_stands_until_told_again(command: str) -> None:
     bench.beating.add("coupler")
     bench.run(20.0)
     assert not bench.read("coupler.magazine_in_position")
-    edge(bench, command)
+    edge(bench, again)
     bench.until("coupler.magazine_in_position", EXCHANGE_S)
+    exchanges = int(command == "magazine_exchange")
+    assert bench.read("coupler.lift.used") == 1 - exchanges
+    assert census(bench.image)["magazines_out"] == exchanges
     assert census(bench.image)["stored"] == 1
+
+
+def test_lift_cut_short_after_the_last_slot_is_not_full_before_it_has_ended_the_move() -> None:
+    bench = loaded()
+    bench.write("coupler.lift.used", SLOTS - 1)
+    edge(bench, "magazine_index")
+    bench.beating.discard("coupler")
+    bench.run(5.0)
+    assert not bench.read("coupler.magazine_full")
+    bench.beating.add("coupler")
+    bench.run(0.1)
+    edge(bench, "magazine_index")
+    bench.until("coupler.magazine_in_position")
+    assert bench.read("coupler.magazine_full")
