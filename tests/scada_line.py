@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from asyncua.common.subscription import Subscription
 
 from cellrt import Cell, Input, Output, Parameter, Var, always, to
 from cellrt.line.spec import CellSpec, DeviceSpec, HandoverSpec, LineSpec, SimSpec
-from cellrt.opcua.server import LineServer
+from cellrt.opcua.server import BUDGET, LineServer
 from cellrt.scan.commands import Operation, Refusal
 from cellrt.scan.plan import Plan
 from cellrt.scan.snapshot import Snapshot
@@ -114,6 +115,23 @@ class Desk:
     async def publish(self) -> None:
         await self.server.publish(self.scan.snapshot())
 
+    async def renew(self) -> None:
+        """The line as new: every tag at its default, every device good, every command accepted."""
+        fresh = FakeScan(self.scan.plan)
+        self.scan.image.bytes[:] = fresh.image.bytes
+        self.scan.inputs[:] = fresh.inputs
+        self.scan.answer = Refusal.ACCEPTED
+        for request in ("CmdChangeRequest", "UnitModeChangeRequest"):
+            await self.write(f"press.PackML.Command.{request}", False, ua.VariantType.Boolean)
+        self.scan.asked.clear()
+        await self.publish()
+
+    async def forget(self) -> None:
+        """Watch nothing any more."""
+        for subscription in self.subscriptions:
+            await subscription.delete()
+        self.subscriptions.clear()
+
     def node(self, identifier: str) -> Node:
         return self.client.get_node(ua.NodeId(identifier, 1))
 
@@ -160,6 +178,28 @@ class Watch:
     async def next_status(self) -> tuple[str, str]:
         identifier, data = await asyncio.wait_for(self.told.get(), TIMEOUT_S)
         return identifier, data.StatusCode.name
+
+
+def server_of(
+    plan: Plan, endpoint: str = "opc.tcp://127.0.0.1:0", budget: int = BUDGET
+) -> tuple[LineServer, FakeScan]:
+    scan = FakeScan(plan)
+    server = LineServer(plan, scan.send, endpoint, wall_start_ns=WALL_START_NS, budget=budget)
+    return server, scan
+
+
+@contextlib.asynccontextmanager
+async def serving(plan: Plan, budget: int = BUDGET) -> AsyncIterator[Desk]:
+    """A running server with its first snapshot, and a client."""
+    server, scan = server_of(plan, budget=budget)
+    await server.start()
+    try:
+        async with Client(f"opc.tcp://127.0.0.1:{server.port}") as client:
+            desk = Desk(server, scan, client)
+            await desk.publish()
+            yield desk
+    finally:
+        await server.stop()
 
 
 async def watch(desk: Desk, *identifiers: str) -> Watch:
