@@ -107,7 +107,7 @@ class Replayed:
 class Player:
     """A recording and a runner that does the same again.
 
-    Replaying begins with the first keyframe at or after logical time `start_ns`.
+    Replaying begins with the first keyframe at or after logical time `start_ns`; None: with the first.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Player:
         line: LineSpec | None = None,
         *,
         compiled: bool = True,
-        start_ns: int = 0,
+        start_ns: int | None = None,
         progress: Progress | None = None,
     ) -> None:
         """`line` None: the line as it was recorded. Raises RecordingError, LineError, CompileError."""
@@ -128,7 +128,7 @@ class Player:
         self.differences: list[Difference] = []
         self.tally: Ints = np.array([0, 0, -1, 0], np.int64)
         self.loads = 0
-        self._start = start_ns // plan.line.period_ns
+        self._start = None if start_ns is None else start_ns // plan.line.period_ns
 
     @property
     def loaded_image(self) -> Ints:
@@ -155,14 +155,13 @@ class Player:
     def _keyframe(self, kind: int) -> None:
         """The state against the keyframe read last, then go on from this one."""
         size, tape = self.runner.plan.input_words, self.reader.tape
-        if self.reader.scan < self._start and not self.tally[LOADED]:
+        if self._start is not None and self.reader.scan < self._start and not self.loads:
             return
         told, at = tape.frame[size:], 0
         if kind == KEYFRAME and self.tally[LOADED]:
             ours = np.concatenate(state(self.runner.work))
-            words = np.flatnonzero(ours != told) + size
             nbytes = np.count_nonzero(ours.view(np.uint8) != told.view(np.uint8))
-            self._note(tuple(self.reader.header.name(int(k)) for k in words), int(nbytes))
+            self._note(self.reader.header.differing(ours, told), int(nbytes))
         else:
             self._note((), 0)
         for words in state(self.runner.work):

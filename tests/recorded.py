@@ -66,6 +66,8 @@ class Session:
         ring_path = path.with_suffix(".ring")
         self.ring: RingFile = create(ring_path, self.plan.hash, longest(self.plan), capacity)
         self.chance = random.Random(seed)
+        self.states: set[object] = set()
+        self.state = self.plan.layout.find("left.unit.state")
         self.runner.image.write(self.plan.layout.find("left.board.id"), 7)
         self.start()
         self.writer = RecordingWriter(path, describe(self.plan))
@@ -121,6 +123,7 @@ class Session:
             if chance.random() < 0.02:
                 self.runner.scan += chance.randrange(1, 40)
             self.scan([self.command() for _ in range(chance.choice((0, 0, 0, 0, 1, 2)))])
+            self.states.add(self.runner.image.read(self.state))
 
     def noise(self) -> dict[str, int]:
         """New values for some points; the two that stop the line are mostly well."""

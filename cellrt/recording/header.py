@@ -14,6 +14,8 @@ from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
 
+import numpy as np
+
 from cellrt.compiler.fingerprint import fingerprint
 from cellrt.line.load import load_line
 from cellrt.line.resolve import search_beside
@@ -21,6 +23,7 @@ from cellrt.line.spec import LineSpec
 from cellrt.scan.plan import COMMAND_WORDS, Plan
 from cellrt.scan.recorder import state_words
 from cellrt.tags import WORD, Role
+from cellrt.wire import Ints
 
 FORMAT = 1
 MAGIC = b"cellrec\n"
@@ -75,6 +78,16 @@ class Header:
             return "tag " + " or ".join(tags) if tags else "the image"
         at = (at - self.image_bytes) // WORD
         return f"output {self.outputs[at]}" if at < len(self.outputs) else "what was last reported"
+
+    def differing(self, ours: Ints, told: Ints) -> tuple[str, ...]:
+        """Names of what differs between two states, as keyframes hold them behind the inputs."""
+        octets = ours.view(np.uint8) != told.view(np.uint8)
+        words, first = ours != told, self.image_bytes // WORD
+        sizes = {"bool": 1, "int": WORD, "float": WORD}
+        names = [f"tag {n}" for n, kind, at in self.tags if octets[at : at + sizes[kind]].any()]
+        names += [f"output {n}" for k, n in enumerate(self.outputs) if words[first + k]]
+        names += ["what was last reported"] if words[first + len(self.outputs) :].any() else []
+        return tuple(names)
 
 
 def describe(plan: Plan, seed: int | None = None) -> Header:

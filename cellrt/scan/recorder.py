@@ -122,17 +122,21 @@ def keyframe(r: Recorder, w: Work, inputs: Ints, scan: int, kind: int) -> None:
     at = put(out, put(out, BODY, scan << 2 | kind), r.marks[EPOCH])
     at, behind = put_changes(out, at, inputs, r.nothing, 0, r.commands_base, 0, 0)
     base = inputs.size
-    for words in state(w):
+    for words in (w.image.words, w.outputs, w.seen, w.links):
+        at, behind = put_changes(out, at, words, r.nothing, 0, words.size, base, behind)
+        base += words.size
+    for row in range(w.cells.shape[0]):
+        words = w.cells[row]
         at, behind = put_changes(out, at, words, r.nothing, 0, words.size, base, behind)
         base += words.size
     write(r, at)
     r.marks[DUE] = scan + r.keyframe_every
 
 
-@compiled
-def state(w: Work) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    """All that one scan leaves to the next: the image, the outputs, and what was seen and told."""
-    return w.image.words, w.outputs, w.seen, w.cells.ravel(), w.links
+def state(w: Work) -> tuple[Ints, ...]:
+    """All that one scan leaves to the next, in a keyframe's order: the image, the outputs, and what was
+    seen and told."""
+    return w.image.words, w.outputs, w.seen, w.links, w.cells.reshape(-1)
 
 
 @compiled
