@@ -15,21 +15,7 @@ NAME = re.compile("[a-z][a-z0-9_]{0,29}")
 
 CELL = '''"""PressFit: waits for a part, works on it, counts it."""
 
-from cellrt import (
-    MS,
-    Cause,
-    Cell,
-    Input,
-    Interlock,
-    Output,
-    Parameter,
-    Sequence,
-    Step,
-    Var,
-    always,
-    to,
-)
-from cellrt.blocks import TON
+from cellrt import Cause, Cell, Input, Interlock, Output, Parameter, Sequence, Step, Var, always, to
 
 
 class PressFit(Cell):
@@ -37,14 +23,13 @@ class PressFit(Cell):
 
     guard_closed: bool = Input()  # its register is in press_fit.toml
     part_here: bool = Input(doc="a part lies in the fixture")
-    tool: bool = Output(safe=always(to(False)))  # or safe(stop=..., estop=hold(2.0, False))
+    tool: bool = Output(safe=always(to(False)))  # or a reaction for each cause: safe(...)
     work_ms: int = Parameter(500, unit="ms", low=50, high=5000)
     done: int = Var(retain=True, doc="parts finished")
-    timer: TON
 
     # What must hold: its loss aborts the cell and takes the outputs to `safe`.
     interlocks = (Interlock("guard_closed", Cause.GUARD),)
-    # The steps inside Execute; what leads from one to the next is a bool tag or a method.
+    # The steps inside Execute; what leads to the next is a bool tag or a method.
     sequence = Sequence(
         Step("unloading", {"part_gone": "waiting"}),
         Step("waiting", {"part_here": "working"}),
@@ -54,19 +39,18 @@ class PressFit(Cell):
     def part_gone(self) -> bool:
         return not self.part_here
 
-    def worked(self) -> bool:
-        return self.timer.q
+    def worked(self) -> bool:  # cellrt.blocks has TON, CTU, PID, ... for more
+        return self.step_ns() >= self.work_ms * 1_000_000
 
     def work_complete(self) -> bool:  # a Stop waits for this
         return not self.tool
 
-    def always(self) -> None:  # every scan: off, unless the step below says on
-        self.timer.update(self.tool, self.work_ms * MS, self.now_ns)
+    def always(self) -> None:  # in every scan, before the step's own method
         self.tool = False
 
-    def working(self) -> None:  # every scan of the step `working`
-        self.tool = not self.timer.q
-        if self.timer.q:
+    def working(self) -> None:  # in every scan of the step `working`
+        self.tool = not self.worked()
+        if self.worked():
             self.done += 1
 '''
 
@@ -111,7 +95,7 @@ from cellrt.testing import OpenLine, TestLine
 def started(line: OpenLine) -> TestLine:
     station = line("press_fit_line.toml")
     station.force("press_fit.guard_closed", True)
-    return station.start()
+    return station.start().step(until="press_fit.waiting")
 
 
 def test_waiting_part_comes_is_worked_on_once(line: OpenLine) -> None:

@@ -10,7 +10,10 @@ from cellrt.tags import Scalar
 
 @dataclass
 class Trace:
-    """`rows` are (logical time in ns, what each of `tags` shows), one for each scan that changed any."""
+    """`rows` are (logical time in ns, what each of `tags` shows), one for each scan that changed any.
+
+    As text its time begins with it, so that what came before does not matter.
+    """
 
     tags: Sequence[str]
     rows: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
@@ -26,7 +29,8 @@ class Trace:
         above = [c if n == 0 or c != cells[n - 1] else "" for n, c in enumerate(cells)]
         below = [t.removeprefix("unit.") for t in tags]
         rows = [["", *above], ["t_ms", *below]]
-        rows += [[f"{now_ns / 1e6:.9g}", *shown] for now_ns, shown in self.rows]
+        start_ns = self.rows[0][0] if self.rows else 0
+        rows += [[f"{(now_ns - start_ns) / 1e6:.9g}", *shown] for now_ns, shown in self.rows]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ("  ".join(map(str.rjust, row, widths)).rstrip() for row in rows)
         return "\n".join(lines) + "\n"
