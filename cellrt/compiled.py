@@ -16,9 +16,10 @@ from numba.extending import overload, register_jitable
 P = ParamSpec("P")
 R = TypeVar("R")
 
-STRICT = {"error_model": "numpy", "nogil": True}
+STRICT = {"error_model": "numpy", "nogil": True, "_nrt": False}
 """Compiler options of everything in the scan. Strict IEEE arithmetic: fastmath or contraction would
-make a compiled scan differ from a plain one and from its own replay."""
+make a compiled scan differ from a plain one and from its own replay. Without numba's runtime (`_nrt`)
+whatever would allocate memory or count references does not compile, so the scan cannot."""
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:

@@ -89,7 +89,8 @@ def run(
         step(t, w, entries, base, inputs, input_reals, now_ns, scan + done, epoch)
         inputs[t.commands_base] = 0
         for n in range(w.event_count[0]):
-            events[count] = w.events[n]
+            for k in range(EVENT_WORDS):
+                events[count, k] = w.events[n, k]
             count += 1
         exchange_out(plant, w.outputs, w.output_reals)
         solve(

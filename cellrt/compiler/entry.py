@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import selectors
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numba import carray, types
 from numba.core.ccallback import CFunc
 from numba.core.errors import NumbaError
 
+from cellrt.compiled import STRICT
 from cellrt.compiler.cache import KeyedCache
 from cellrt.compiler.methods import numba_type
 from cellrt.lifeline import die_with_parent
@@ -61,27 +63,56 @@ def _cfunc(record: type[Record]) -> Any:
         carray(pointer, 1)[0].scan()
 
     signature = ((types.CPointer(numba_type(record)),), types.void)
-    made: Any = CFunc(scan, signature, locals={}, options={"error_model": "numpy"})
+    options = {name: value for name, value in STRICT.items() if name != "nogil"}
+    made: Any = CFunc(scan, signature, locals={}, options=options)
     made._cache = KeyedCache(scan, record)
     return made
 
 
 def _compile_in_parallel(records: Sequence[type[Record]], progress: Progress | None) -> None:
-    workers = min(len(records), os.cpu_count() or 1)
-    if workers < 2:
+    """Fill the cache by processes of their own; what fails there fails again here, and is told then.
+
+    Plain processes and not a pool: a pool imports the user's script anew, which must then be guarded.
+    """
+    cores = min(len(records), os.cpu_count() or 1)
+    if cores < 2:
         return
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=die_with_parent, initargs=(os.getpid(),)
-    ) as pool:
-        jobs = {pool.submit(_compile_named, r.__module__, r.__qualname__): r for r in records}
-        for done, job in enumerate(as_completed(jobs), 1):
-            job.result()
-            if progress:
-                progress(jobs[job].type_name(), done, len(jobs))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-m", "cellrt.compiler.entry", str(os.getpid())]
+    workers = [
+        subprocess.Popen(
+            [*command, *(r.type_name() for r in records[n::cores])],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for n in range(cores)
+    ]
+    done = 0
+    with selectors.DefaultSelector() as ready:
+        for worker in workers:
+            ready.register(worker.stdout or 0, selectors.EVENT_READ, worker.stdout)
+        while ready.get_map():
+            for key, _ in ready.select():
+                if name := key.data.readline():
+                    done += 1
+                    if progress:
+                        progress(name.strip(), done, len(records))
+                else:
+                    ready.unregister(key.fileobj)
+                    key.data.close()
+    for worker in workers:
+        worker.wait()
 
 
-def _compile_named(module: str, name: str) -> None:
-    entry(getattr(importlib.import_module(module), name))
+def _compile_named(parent_pid: int, names: Sequence[str]) -> None:
+    """What a worker does: each type in turn, its name when it is in the cache."""
+    die_with_parent(parent_pid)
+    for name in names:
+        module, _, kind = name.partition(":")
+        entry(getattr(importlib.import_module(module), kind))
+        print(name, flush=True)
 
 
 def _is_importable(record: type[Record]) -> bool:
@@ -100,3 +131,7 @@ def _essence(error: NumbaError) -> str:
     ]
     where = f"{places[0][1]}:{places[0][2]}: " if places else ""
     return f"{where}{says[0][:300] if says else lines[0][:300]}"
+
+
+if __name__ == "__main__":
+    _compile_named(int(sys.argv[1]), sys.argv[2:])

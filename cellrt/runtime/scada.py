@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
+import resource
 import signal
 import time
 
@@ -24,6 +26,7 @@ from cellrt.shared.ring import RingReader
 from cellrt.shared.triple import TripleReader
 from cellrt.supervisor import Commander
 
+MEMORY_BYTES = 4 << 30
 PUBLISH_S = 0.1
 ANSWERS_S = 0.02
 LOST_S = 1.0
@@ -91,6 +94,8 @@ async def serve(station: Station) -> None:
         await scada.server.start()
     except ListenError as error:
         refuse("scada", str(error))
+    gc.collect()
+    gc.freeze()  # the address space lives as long as this process
     tasks = [asyncio.create_task(work) for work in (scada.publish(), scada.answers())]
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -104,8 +109,9 @@ async def serve(station: Station) -> None:
 
 
 def main() -> None:
-    """Serve SCADA."""
+    """Serve SCADA, in bounded memory: a client that exhausts it ends this process and no other."""
     logging.getLogger("asyncua").setLevel(logging.ERROR)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     asyncio.run(serve(take_station(Role.SCADA)))
 
 

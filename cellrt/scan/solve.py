@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cellrt.assembly import Schedule
 from cellrt.compiled import compiled
-from cellrt.compiler.native import call_entry
+from cellrt.compiler.native import call_entry, copy_bytes
 from cellrt.wire import Ints, Views
 
 
@@ -22,19 +22,17 @@ def solve(
 
     `entries` are the addresses of the types' C entries; `dt_s` is the base period.
     """
-    copy(schedule.to_links, image)
+    copy(schedule.to_links, base_address)
     scan_records(schedule.links, entries, base_address, image, now_ns, scan, dt_s)
-    copy(schedule.to_members, image)
+    copy(schedule.to_members, base_address)
     scan_records(schedule.members, entries, base_address, image, now_ns, scan, dt_s)
 
 
 @compiled
-def copy(table: Ints, image: Views) -> None:
-    """Copy parts of the image onto others: rows of (from, to, bytes)."""
+def copy(table: Ints, base_address: int) -> None:
+    """Copy parts of the image at `base_address` onto others: rows of (from, to, bytes)."""
     for n in range(table.shape[0]):
-        source, target, size = table[n, 0], table[n, 1], table[n, 2]
-        for k in range(size):
-            image.bytes[target + k] = image.bytes[source + k]
+        copy_bytes(base_address + table[n, 1], base_address + table[n, 0], table[n, 2])
 
 
 @compiled
