@@ -69,7 +69,8 @@ def test_last_slot_used_is_full_and_takes_no_board() -> None:
     bench.to_outfeed()
     bench.set(outfeed_run=True, magazine_run=True)
     bench.run(10.0)
-    assert not bench.read("coupler.magazine_entry")
+    assert bench.read("coupler.outfeed_exit")
+    assert not bench.read("coupler.magazine_loaded")
 
 
 def test_exchange_brings_an_empty_magazine_in_8_s() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from cellrt.assembly import Assembly
 from cellrt.image import Image
+from cellrt.tags import Var
+from cellrt.wire import DeviceMap, Point, Wire
 from hw_sim.coupler import Coupler
 from hw_sim.device import SimDevice
 from hw_sim.modbus_front import Connection, ModbusFront
@@ -275,6 +277,61 @@ def test_client_that_fetches_no_answers_is_not_read_from() -> None:
     assert not transport.reading
     connection.resume_writing()
     assert transport.reading
+
+
+class Sparse(SimDevice):
+    """Reserved and read-only registers between the written ones, one of them wide and signed."""
+
+    speed: int = Var()
+    shown: int = Var()
+    device_map = DeviceMap(
+        protocol="modbus",
+        inputs=(Point("shown", "holding:4", Wire.U16),),
+        outputs=(Point("speed", "holding:2", Wire.I32),),
+    )
+
+
+@pytest.fixture
+def sparse() -> Iterator[tuple[Registers, Image]]:
+    image = Image(Assembly({"sparse": Sparse}).layout)
+    yield Registers(Sparse, "sparse", image), image
+
+
+def write(first: int, *values: int) -> bytes:
+    return struct.pack(f">BHHB{len(values)}H", 16, first, len(values), 2 * len(values), *values)
+
+
+@pytest.mark.parametrize("pdu", [write(1, 1), write(4, 1), write(1, 1, 1), write(2, 1, 1, 1)])
+def test_write_of_a_reserved_or_read_only_register_is_refused(
+    sparse: tuple[Registers, Image], pdu: bytes
+) -> None:
+    registers, image = sparse
+    before = image.hash()
+    assert registers.answer(pdu) == b"\x90\2"
+    assert image.hash() == before
+
+
+def test_wide_register_written_whole_or_by_halves_is_one_signed_value(
+    sparse: tuple[Registers, Image],
+) -> None:
+    registers, image = sparse
+    speed = image.layout.find("sparse.speed")
+    registers.answer(write(2, 0xFFFF, 0xFFFE))
+    assert image.read(speed) == -2
+    registers.answer(write(3, 0x0001))
+    assert image.read(speed) == -0xFFFF
+    registers.answer(write(2, 0x0001))
+    assert image.read(speed) == 0x1_0001
+
+
+def test_device_with_a_float_in_a_register_is_not_served() -> None:
+    class Floating(Sparse):
+        device_map = DeviceMap(
+            protocol="modbus", inputs=(Point("shown", "input:0", Wire.F32),), outputs=()
+        )
+
+    with pytest.raises(ValueError, match="shown at input:0: registers here hold integers"):
+        Registers(Floating, "sparse", Image(Assembly({"sparse": Sparse}).layout))
 
 
 REQUESTS = st.one_of(
