@@ -63,8 +63,8 @@ def _cfunc(record: type[Record]) -> Any:
         carray(pointer, 1)[0].scan()
 
     signature = ((types.CPointer(numba_type(record)),), types.void)
-    options = {name: value for name, value in STRICT.items() if name != "nogil"}
-    made: Any = CFunc(scan, signature, locals={}, options=options)
+    # `carray` itself asks for numba's runtime; the methods, where the work is, are compiled without it.
+    made: Any = CFunc(scan, signature, locals={}, options={"error_model": STRICT["error_model"]})
     made._cache = KeyedCache(scan, record)
     return made
 
