@@ -91,7 +91,7 @@ class Replayed:
         told = [
             f"{self.header.line}: {self.scans} scans of {period_s * 1e3:g} ms, up to {last_s:.3f} s"
         ]
-        told += [f"edited since it was recorded: {name}" for name in self.edited]
+        told += [f"not as it was recorded: {name}" for name in self.edited]
         told += [f"{f.scan * period_s:10.3f} s  scan {f.scan}: {f}" for f in self.findings]
         if self.cut_bytes:
             told.append(f"cut short: the last {self.cut_bytes} bytes are no whole record")

@@ -13,12 +13,12 @@ import pytest
 from recorded import PERIOD_NS, RING_BYTES, Session, line
 
 from cellrt.recording import header as headers
-from cellrt.recording.file import FRAME_BYTES, RecordingWriter, frames
+from cellrt.recording.file import FRAME_BYTES, RecordingWriter, frames, salvage
 from cellrt.recording.header import RecordingError, describe, pack, planned, unpack
 from cellrt.recording.reader import RecordingReader, part_of
 from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import longest
-from cellrt.shared.ringfile import Piece
+from cellrt.shared.ringfile import Piece, RingFileError
 
 Told = tuple[int, bytes, int]
 
@@ -234,6 +234,25 @@ def test_a_killed_writer_is_followed_by_one_that_doubles_nothing(tmp_path: Path)
             assert path.read_bytes() == data
         session.writer = RecordingWriter(path, describe(session.plan))
     assert len(told(RecordingReader(path))) == 100
+
+
+def test_what_a_killed_line_left_in_its_ring_is_salvaged_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.rec"
+    with Session(path) as session:
+        session.at_random(30)
+        session.save()
+        session.at_random(30)
+        left = session.ring.written - session.writer.position
+        session.writer.close()
+        assert salvage(path, session.ring.path) == left
+        assert salvage(path, session.ring.path) == 0
+        session.writer = RecordingWriter(path, describe(session.plan))
+        session.reader.position = session.writer.position
+    assert len(told(RecordingReader(path))) == 60
+    with pytest.raises(RingFileError, match="No such file"):
+        salvage(path, tmp_path / "none.ring")
+    with pytest.raises(RecordingError, match="No such file"):
+        salvage(tmp_path / "none.rec", session.ring.path)
 
 
 def test_a_restarted_scan_goes_on_in_the_same_recording(tmp_path: Path) -> None:

@@ -183,6 +183,8 @@ def test_an_edited_type_and_line_file_are_named(tmp_path: Path) -> None:
     code = {**header.code, "cells.conveyor:Conveyor": "0" * 64}
     assert edited(replace(header, code=code), Plan(line())) == ("cells.conveyor:Conveyor",)
     assert edited(replace(header, text="[line]"), Plan(line())) == ("the line file",)
+    elsewhere = edited(replace(header, environment="0" * 64), Plan(line()))
+    assert elsewhere == ("the compiler, its options or the processor",)
 
 
 def test_the_recorded_texts_make_the_line_again_wherever_the_files_are_now() -> None:

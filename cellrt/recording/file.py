@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellrt.recording.header import Header, RecordingError, pack, unpack
-from cellrt.shared.ringfile import Piece
+from cellrt.shared.ringfile import Piece, RingFileReader, attach
 
 _FRAME = struct.Struct("<4sIq")
 _CRC = struct.Struct("<I")
@@ -113,6 +113,26 @@ class RecordingWriter:
         self._file.seek(end)
         self._file.truncate()
         return True
+
+
+def salvage(path: Path, ring_path: Path) -> int:
+    """Bring a recording up to date from the ring that its processes left when all of them were killed.
+
+    Bytes that were added. Raises RecordingError or RingFileError where the two do not belong together.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror}") from error
+    header, _ = unpack(data, path)
+    ring = attach(ring_path, header.plan_hash)
+    writer = RecordingWriter(path, header)
+    piece = RingFileReader(ring, writer.position).drain()
+    try:
+        writer.write(piece)
+    finally:
+        writer.close()
+    return piece.data.size
 
 
 def frames(data: mmap.mmap | bytes, at: int) -> Iterator[Frame]:

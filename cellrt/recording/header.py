@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellrt.compiler.fingerprint import fingerprint
+from cellrt.compiler.fingerprint import environment, fingerprint
 from cellrt.line.load import load_line
 from cellrt.line.resolve import search_beside
 from cellrt.line.spec import LineSpec
@@ -40,7 +40,7 @@ class Header:
     """What a recording is of.
 
     `text` is the line file and `maps` its device maps, by the name that the line file gives them. `code`
-    is the fingerprint of each record type. `inputs` names the words of the samples, `outputs` those of
+    is the fingerprint of each record type, made in this `environment`. `inputs` names the words of the samples, `outputs` those of
     the outputs, `tags` is (name, type, byte offset) of every tag in the image.
     """
 
@@ -52,6 +52,7 @@ class Header:
     maps: Mapping[str, str]
     plan_hash: str
     code: Mapping[str, str]
+    environment: str
     seed: int
     period_ns: int
     input_words: int
@@ -102,6 +103,7 @@ def describe(plan: Plan, seed: int | None = None) -> Header:
         _map_texts(line),
         plan.hash,
         {kind.type_name(): fingerprint(kind) for kind in plan.assembly.types()},
+        _environment(),
         line.seed if seed is None else seed,
         line.period_ns,
         plan.input_words,
@@ -175,10 +177,12 @@ def planned(header: Header, line: LineSpec | None) -> Plan:
 
 
 def edited(header: Header, plan: Plan) -> tuple[str, ...]:
-    """What is not as it was when the recording was made: types of other code, the line file."""
+    """What is not as it was when the recording was made: the line file, the compiler, or types' code."""
+    names = ["the line file"] if plan.line.text != header.text else []
+    if header.environment != _environment():
+        return (*names, "the compiler, its options or the processor")
     types = {kind.type_name(): kind for kind in plan.assembly.types()}
-    names = [n for n, kind in types.items() if fingerprint(kind) != header.code.get(n)]
-    return (*names, *(["the line file"] if plan.line.text != header.text else []))
+    return (*names, *(n for n, kind in types.items() if fingerprint(kind) != header.code.get(n)))
 
 
 def _change(then: Header, plan: Plan) -> str:
@@ -196,6 +200,10 @@ def _change(then: Header, plan: Plan) -> str:
             if str(was) != str(is_):
                 return f"{what} {was} is {is_} now"
     return "its devices or joins"
+
+
+def _environment() -> str:
+    return hashlib.sha256(environment().encode()).hexdigest()
 
 
 def _version() -> str:
