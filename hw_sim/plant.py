@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from zlib import crc32
 
 from cellrt.assembly import Assembly, Schedule
+from cellrt.chance import draw
 from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.entry import Progress, addresses
 from cellrt.image import Image
@@ -14,7 +15,6 @@ from cellrt.tags import Record, Scalar
 from cellrt.wire import Ints, Views
 from hw_sim.belt import Belt, Joint
 from hw_sim.census import SLOTS, Census, Counts
-from hw_sim.chance import MASK, mix
 from hw_sim.device import SimDevice
 
 
@@ -58,7 +58,7 @@ def belt_paths(devices: Mapping[str, type[Record]]) -> Iterator[str]:
 def sow(image: Image, seed: int) -> None:
     """Give each device a seed of its own, from the line's seed and the device's name."""
     for name in _devices(image):
-        own = mix((seed & MASK) ^ (crc32(name.encode()) & MASK))
+        own = draw(seed, crc32(name.encode()), 0, 0)
         image.write(image.layout.find(f"{name}.seed"), own)
 
 

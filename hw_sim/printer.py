@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
+from cellrt.chance import normal, uniform
 from cellrt.tags import Record, Var
 from cellrt.wire import DeviceMap, Point, Wire
 from hw_sim.belt import Belt, Board
-from hw_sim.chance import normal, uniform
 from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice, countdown
 
 BELT_MM = 400.0
@@ -37,6 +37,10 @@ PASTE_PCT_A_PRINT = 0.8
 LOW_PCT = 15.0
 REFILL_S = 60.0
 """A person sees the low paste and refills it so much later."""
+
+
+DEVICE = 0
+"""A device's own seed, which `plant.sow` gives it, tells devices apart already."""
 
 
 class Phase(IntEnum):
@@ -230,7 +234,9 @@ class Printer(SimDevice):
             return
         self.print_done = False
         squeegee.phase = ALIGN
-        squeegee.left_s = ALIGN_S + ALIGN_MORE_S * uniform(self.seed, self.barcode, DRAW_ALIGN)
+        squeegee.left_s = ALIGN_S + ALIGN_MORE_S * uniform(
+            self.seed, DEVICE, self.barcode, DRAW_ALIGN
+        )
         squeegee.speed_mm_s = self.stroke_speed_mm_s
         squeegee.pressure_N = self.pressure_setpoint_N
         squeegee.correction_x_um = self.correction_x_um
@@ -265,8 +271,8 @@ class Printer(SimDevice):
         board.defective = board.defective or board.prints > 0
         board.prints += 1
         bias_um = -STROKE_BIAS_UM if squeegee.rear else STROKE_BIAS_UM
-        error_x_um = OFFSET_SIGMA_UM * normal(self.seed, board.id, DRAW_X)
-        error_y_um = OFFSET_SIGMA_UM * normal(self.seed, board.id, DRAW_Y) + bias_um
+        error_x_um = OFFSET_SIGMA_UM * normal(self.seed, DEVICE, board.id, DRAW_X)
+        error_y_um = OFFSET_SIGMA_UM * normal(self.seed, DEVICE, board.id, DRAW_Y) + bias_um
         self.offset_x_um = squeegee.correction_x_um + error_x_um
         self.offset_y_um = squeegee.correction_y_um + error_y_um
         board.offset_x_um = self.offset_x_um + DRIFT_UM_K * (self.temperature_degC - AMBIENT_DEGC)

@@ -38,11 +38,15 @@ def drawn(seed: int, device: int, board: int, purpose: int) -> tuple[int, float,
 
 
 @into_machine_code
+def fill(draws: Any, seed: int, device: int, purpose: int) -> None:
+    for board in range(COUNT):
+        _, draws[0, board], draws[1, board] = drawn(seed, device, board, purpose)
+
+
 def boards(seed: int, device: int, purpose: int) -> Any:
     """Uniform and normal draws for board after board. Shape (2, COUNT)."""
     draws = np.empty((2, COUNT))
-    for board in range(COUNT):
-        _, draws[0, board], draws[1, board] = drawn(seed, device, board, purpose)
+    fill(draws, seed, device, purpose)
     return draws
 
 

@@ -55,6 +55,7 @@ class VirtualLine:
         self.twin = Twin(self.plan, assembly, image, maps, compiled=compiled, progress=progress)
         self.journal = Journal(self.plan, journal)
         self.supervisor = Supervisor(self.plan, Commander(1, Origin.SUPERVISOR))
+        self._commands: Sequence[list[int]] = ()
         self._leaves = {leaf.path: leaf for leaf in self.plan.layout.tags()}
 
     @property
@@ -77,10 +78,9 @@ class VirtualLine:
     def run(self, for_ns: int) -> Iterator[Ints]:
         """Run for so much logical time; yields the events, written to the journal already."""
         last = self.twin.runner.scan + for_ns // self.plan.line.period_ns
-        commands: Sequence[list[int]] = ()
         while (left := last - self.twin.runner.scan) > 0:
-            for events in self.twin.run(min(DECIDE_EVERY, left), commands):
+            for events in self.twin.run(min(DECIDE_EVERY, left), self._commands):
                 if len(events):
                     self.journal.append(events)
                     yield events
-            commands = self.supervisor.decide(self.now_ns, self.read)
+            self._commands = self.supervisor.decide(self.now_ns, self.read)
