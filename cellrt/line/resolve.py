@@ -12,6 +12,7 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Iterable
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -90,7 +91,7 @@ def _module(name: str) -> ModuleType:
     honest_import.install()
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise ResolveError(
@@ -99,6 +100,21 @@ def _module(name: str) -> ModuleType:
         raise _broken(name, error) from None
     except (Exception, SystemExit) as error:
         raise _broken(name, error) from None
+    _refuse_namesake(name.partition(".")[0])
+    return module
+
+
+def _refuse_namesake(name: str) -> None:
+    """A process has one module of a name; of two that differ, one would be run for the other."""
+    spec, loaded = PathFinder.find_spec(name), getattr(sys.modules[name], "__file__", None)
+    found = spec.origin if spec else None
+    if found and loaded and found != loaded and Path(found).read_bytes() != _bytes(loaded):
+        what = f"module {name!r} is {found}, but {loaded} was imported under this name before"
+        raise ResolveError(what, "give one of the two another name")
+
+
+def _bytes(file: str) -> bytes:
+    return Path(file).read_bytes() if Path(file).is_file() else b""
 
 
 def _nearest_module(missing: str) -> str:

@@ -64,7 +64,8 @@ def line(request: pytest.FixtureRequest) -> OpenLine:
             spec = load_line(folder / path)
             return TestLine(spec, seed=seed, sim=sim, compiled=not plain, progress=tell)
         except (LineError, CompileError, TwinError) as error:
-            pytest.fail(str(error), pytrace=False)
+            refusal = str(error)
+        pytest.fail(refusal, pytrace=False)
 
     return open_line
 
