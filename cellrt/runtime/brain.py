@@ -113,6 +113,7 @@ class Brain:
             self._recording.write(self._recorded.drain())
             self._recording_lost = False
         except RecordingError as error:
+            self._recorded.position = self._recording.position  # the ring keeps it for a while
             if not self._recording_lost:
                 self._log.error("recording not saved", reason=str(error))
             self._recording_lost = True
