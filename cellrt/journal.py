@@ -24,6 +24,10 @@ CREATE INDEX IF NOT EXISTS by_subject ON events (subject, number);
 """
 
 
+Numbered = tuple[int, int, Entry]
+"""An event's number, its scan's epoch, and the event in words."""
+
+
 class JournalError(Exception):
     """The journal cannot be opened or written; the message names the file and the reason."""
 
@@ -32,7 +36,7 @@ class Journal:
     """Appends events. `path` None keeps them in memory (twin and tests).
 
     `boards` counts what left the line at its last cells: completed, rejected (failed), scrapped (to be
-    taken out by hand), and what entered at its first ones.
+    taken out by hand), and what its first ones handed on: entered.
     """
 
     def __init__(self, plan: Plan, path: Path | None = None, epoch: int = 1) -> None:
@@ -63,41 +67,40 @@ class Journal:
         that died between writing and saying so doubles nothing. Raises JournalError; nothing is then
         written.
         """
-        numbers, entries = [], []
+        records: list[Numbered] = []
+        last, epoch = self.last_number, self.epoch
         for row in rows.tolist():
-            number = row[0] or self.last_number + 1
-            if number > self.last_number:
-                self.last_number = number
-                numbers.append(number)
-                entries.append(self._narrator.tell(row))
-        self._write(numbers, entries)
-        return entries
+            number = row[0] or last + 1
+            if number > last:
+                entry = self._narrator.tell(row)
+                last, epoch = number, entry.get("epoch", epoch)
+                records.append((number, epoch, entry))
+        self._write(records)
+        return [entry for *_, entry in records]
 
     def append_loss(self, lost: int, before: int, t_ns: int) -> list[Entry]:
-        """Say that `lost` events were overwritten before the one numbered `before`."""
+        """Say, once, that `lost` events were overwritten before the one numbered `before`."""
+        if before - 1 <= self.last_number:
+            return []
         entry: Entry = {"t_ns": t_ns, "event": "Lost", "lost": lost}
-        self.last_number = before - 1
-        self._write([self.last_number], [entry])
+        self._write([(before - 1, self.epoch, entry)])
         return [entry]
 
-    def _write(self, numbers: list[int], entries: list[Entry]) -> None:
-        lines = [canonical(e) for e in entries]
-        records = [
-            (number, self.epoch, e["t_ns"], e["event"], _subject(e), line)
-            for number, e, line in zip(numbers, entries, lines, strict=True)
+    def _write(self, records: list[Numbered]) -> None:
+        """Numbers, epochs and entries, all of them or none."""
+        rows = [
+            (number, epoch, e["t_ns"], e["event"], _subject(e), canonical(e))
+            for number, epoch, e in records
         ]
         try:
             self._db.execute("BEGIN")
-            self._db.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)",
-                records,
-            )
+            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise JournalError(f"journal {self._path}: {error}") from error
-        for entry, line in zip(entries, lines, strict=True):
+        for (self.last_number, self.epoch, entry), (*_, line) in zip(records, rows, strict=True):
             self._digest.update(line.encode() + b"\n")
             self._count(entry)
 
@@ -118,16 +121,17 @@ class Journal:
 
     def _resume(self) -> None:
         """After a crash the counts and the hash go on from what is written."""
-        with closing(self._db.execute("SELECT number, line FROM events ORDER BY number")) as rows:
-            for self.last_number, line in rows:
+        query = "SELECT number, epoch, line FROM events ORDER BY number"
+        with closing(self._db.execute(query)) as rows:
+            for self.last_number, self.epoch, line in rows:
                 self._digest.update(line.encode() + b"\n")
                 self._count(json.loads(line))
 
     def _count(self, entry: Entry) -> None:
-        if entry["event"] == "BoardIn" and entry["cell"] in self._first:
-            self.boards["entered"] += 1
         if entry["event"] == "BoardOut":
             self.departed[entry["cell"]] += 1
+            if entry["cell"] in self._first:
+                self.boards["entered"] += 1
             if entry["cell"] in self._last:
                 scrap, failed = entry["route"] == 999, entry["result"] == "Failed"
                 self.boards["scrapped" if scrap else "rejected" if failed else "completed"] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,13 @@ Report = dict[str, Any]
 def steal_ticks() -> int:
     """Clock ticks that the hypervisor kept from this machine, so far (the eighth of /proc/stat)."""
     return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8])
+
+
+def process_began_ns() -> int:
+    """Monotonic time at which the kernel started this process (/proc/self/stat, field 22); 10 ms fine."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    age_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - ticks * 10**9 // os.sysconf("SC_CLK_TCK")
+    return time.monotonic_ns() - age_ns
 
 
 def boards(counts: Mapping[str, int], census: Mapping[str, int] | None) -> Report:

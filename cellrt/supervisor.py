@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from cellrt.declared import all_interlocks
 from cellrt.interlock import Cause
 from cellrt.packml import Command, State
 from cellrt.scan.commands import Operation, Origin
@@ -18,8 +19,19 @@ from cellrt.scan.plan import Plan
 EXPIRES_AFTER_NS = 5_000_000_000
 """A command that no scan has taken by then is no longer meant."""
 
+SETTLED_NS = 2_000_000_000
+"""How long a line that fell is left alone before it may start by itself."""
+
+RESTARTS_IN_A_ROW = 3
+"""A line that falls again and again wants a person to look."""
+
+CALM_NS = 60_000_000_000
+"""A line that ran for so long since its last restart did not fall again and again."""
+
 FIRST_RULE = 1
 """First-out of a cell whose inputs were not good: that is every cell's first rule."""
+
+AT_REST = (State.STOPPED, State.ABORTED)
 
 Read = Callable[[str], bool | int | float]
 """Reads a tag of the latest snapshot by name."""
@@ -30,6 +42,7 @@ class Goal(Enum):
 
     REST = "rest"
     RUN = "run"
+    RECOVER = "recover"  # it was to run and fell: to run again where nobody needs to be asked
     STOP = "stop"
     ABORT = "abort"
 
@@ -61,6 +74,7 @@ class Commander:
 
 _WAY: dict[Goal, dict[State, Command]] = {
     Goal.REST: {},
+    Goal.RECOVER: {State.HELD: Command.UNHOLD},
     Goal.RUN: {
         State.ABORTED: Command.CLEAR,
         State.STOPPED: Command.RESET,
@@ -91,17 +105,25 @@ _WAY: dict[Goal, dict[State, Command]] = {
 class Supervisor:
     """Brings every cell to the goal, each by one command a state visited.
 
-    `RUN` was asked for by a person: it clears and starts what is aborted once, and then leaves alone what
-    aborts again. The first cell that comes to Execute gives the warning; the others follow it.
+    * `RUN` was asked for by a person. It clears and starts each cell once; what later stops or aborts, by
+      itself or by another's command, is left alone. Held by an interlock, a cell goes on when that is well.
+    * Cells that warn come to Execute before any other is started.
+    * A line that was to run and fell as a whole goes on by itself only as `may_restart` allows, and not
+      again and again.
     """
 
     def __init__(self, plan: Plan, commander: Commander) -> None:
         self._plan = plan
         self.commander = commander
         self.goal = Goal.REST
+        self._heralds = [c for c in plan.cells if "warning_lamp" in plan.line.cells[c].type.fields]
         self._answered: dict[str, int] = {}
         self._cleared: set[str] = set()
         self._worked: set[str] = set()
+        self._held: set[str] = set()
+        self._fell_ns = 0
+        self._restarted_ns = 0
+        self._restarts = 0
 
     def pursue(self, goal: Goal) -> None:
         """Take up a goal."""
@@ -110,25 +132,36 @@ class Supervisor:
         self._cleared.clear()
         self._worked.clear()
 
+    def resume(self, goal: Goal) -> None:
+        """Take up a goal that an earlier process pursued. It starts nothing that does not run."""
+        self.pursue(goal)
+        self._worked.update(self._plan.cells)
+
+    def fall(self, now_ns: int) -> None:
+        """The line fell: its scan began anew, or all cells aborted."""
+        self._fell_ns = now_ns
+        if now_ns - self._restarted_ns >= CALM_NS:
+            self._restarts = 0
+        self.pursue(Goal.RECOVER if self.goal in (Goal.RUN, Goal.RECOVER) else Goal.REST)
+
     def decide(self, now_ns: int, read: Read) -> list[list[int]]:
         """Commands for this moment, from the states that `read` shows."""
+        states = {c: State(int(read(f"{c}.unit.state"))) for c in self._plan.cells}
+        if self.goal is Goal.RUN and self._has_fallen(states, read):
+            self.fall(now_ns)
+        if self.goal is Goal.RECOVER and self._may_restart(now_ns, states, read):
+            self._restarts += 1
+            self._restarted_ns = now_ns
+            self.pursue(Goal.RUN)
         commands = []
-        for number, cell in enumerate(self._plan.cells):
-            state = State(int(read(f"{cell}.unit.state")))
-            since_ns = int(read(f"{cell}.unit.state_since_ns"))
-            if state is State.EXECUTE:
-                self._worked.add(cell)
-            wanted = _WAY[self.goal].get(state)
-            if wanted is None or self._answered.get(cell) == since_ns:
-                continue
-            if wanted in (Command.CLEAR, Command.RESET) and not read(f"{cell}.unit.io_good"):
-                continue
-            if wanted is Command.CLEAR and not self._may_clear(cell, read):
-                continue
-            if wanted is Command.UNHOLD and int(read(f"{cell}.unit.first_out")):
-                continue
-            self._answered[cell] = since_ns
-            commands.append(self.commander.command(Operation.PACKML, number, int(wanted), now_ns))
+        for number, (cell, state) in enumerate(states.items()):
+            self._watch(cell, state, read)
+            wanted, since_ns = self._wanted(cell, state, states, read), _since_ns(cell, read)
+            if wanted is not None and self._answered.get(cell) != since_ns:
+                self._answered[cell] = since_ns
+                commands.append(
+                    self.commander.command(Operation.PACKML, number, int(wanted), now_ns)
+                )
         return commands
 
     def reached(self, read: Read) -> bool:
@@ -136,11 +169,40 @@ class Supervisor:
         states = [State(int(read(f"{cell}.unit.state"))) for cell in self._plan.cells]
         ends: dict[Goal, tuple[State, ...]] = {
             Goal.REST: tuple(State),
+            Goal.RECOVER: tuple(State),
             Goal.RUN: (State.EXECUTE, State.SUSPENDED, State.HELD, State.ABORTED),
-            Goal.STOP: (State.STOPPED, State.ABORTED),
+            Goal.STOP: AT_REST,
             Goal.ABORT: (State.ABORTED,),
         }
         return all(state in ends[self.goal] for state in states)
+
+    def _watch(self, cell: str, state: State, read: Read) -> None:
+        """Remember who has worked, and who is held by an interlock and not by a person."""
+        if state is State.EXECUTE:
+            self._worked.add(cell)
+        if state not in (State.HOLDING, State.HELD):
+            self._held.discard(cell)
+        elif read(f"{cell}.unit.first_out"):
+            self._held.add(cell)
+
+    def _wanted(
+        self, cell: str, state: State, states: dict[str, State], read: Read
+    ) -> Command | None:
+        """The command that a cell needs now, if it may have it."""
+        wanted = _WAY[self.goal].get(state)
+        if wanted is Command.UNHOLD:
+            well = cell in self._held and not read(f"{cell}.unit.first_out")
+            return wanted if well else None
+        if wanted is None or self.goal is not Goal.RUN:
+            return wanted
+        if cell in self._worked or not read(f"{cell}.unit.io_good"):
+            return None
+        if wanted is Command.CLEAR and not self._may_clear(cell, read):
+            return None
+        warned = all(states[c] is State.EXECUTE for c in self._heralds)
+        if wanted is Command.START and not (warned or cell in self._heralds):
+            return None
+        return wanted
 
     def _may_clear(self, cell: str, read: Read) -> bool:
         """Once for each request: what aborts again wants a person to look.
@@ -148,10 +210,29 @@ class Supervisor:
         Devices that were not there yet are no fault of a cell that has not worked yet.
         """
         waited_for_devices = int(read(f"{cell}.unit.first_out")) == FIRST_RULE
-        if cell in self._cleared and (cell in self._worked or not waited_for_devices):
+        if cell in self._cleared and not waited_for_devices:
             return False
         self._cleared.add(cell)
         return True
+
+    def _has_fallen(self, states: dict[str, State], read: Read) -> bool:
+        """Every cell has worked and was aborted by a rule, not by anyone's command."""
+        return self._worked.issuperset(states) and all(
+            state is State.ABORTED and read(f"{cell}.unit.first_out")
+            for cell, state in states.items()
+        )
+
+    def _may_restart(self, now_ns: int, states: dict[str, State], read: Read) -> bool:
+        return (
+            now_ns - self._fell_ns >= SETTLED_NS
+            and self._restarts < RESTARTS_IN_A_ROW
+            and all(s in AT_REST and read(f"{c}.unit.io_good") for c, s in states.items())
+            and may_restart(self._plan, read)
+        )
+
+
+def _since_ns(cell: str, read: Read) -> int:
+    return int(read(f"{cell}.unit.state_since_ns"))
 
 
 def may_restart(plan: Plan, read: Read) -> bool:
@@ -163,7 +244,9 @@ def may_restart(plan: Plan, read: Read) -> bool:
     if not plan.line.unattended:
         return False
     for cell in plan.cells:
-        if int(read(f"{cell}.unit.cause")) >= Cause.GUARD:
+        causes = [rule.cause for rule in all_interlocks(plan.line.cells[cell].type)]
+        first = int(read(f"{cell}.unit.first_out")) - 1
+        if 0 <= first < len(causes) and causes[first] >= Cause.GUARD:
             return False
     armed = [c for c in plan.cells if "unattended_armed" in plan.line.cells[c].type.fields]
     return bool(armed) and all(

@@ -47,14 +47,15 @@ async def serve(
     base_port: int = 0,
     speed: float = 1.0,
     start_ns: int | None = None,
+    clock_ns: Callable[[], int] = time.monotonic_ns,
     ready: Callable[[Mapping[str, str]], None] = lambda addresses: None,
 ) -> None:
     """Serve every device of `plant` until `stop` is set, looked at once a tick.
 
     Devices listen on 127.0.0.1 at `base_port` and up, in order of declaration; 0 takes free
-    ports. `ready` is told each device's address. Logical time is `(monotonic - start_ns) *
-    speed`, in steps of `period_ns`; `start_ns` is now unless given. Raises OSError, naming device
-    and port, when one is taken.
+    ports. `ready` is told each device's address. Logical time is `(clock_ns() - start_ns) *
+    speed`, in steps of `period_ns`; `start_ns` is now unless given. While `clock_ns` stands, so do
+    the devices, their watchdogs too. Raises OSError, naming device and port, when one is taken.
     """
     async with AsyncExitStack() as stack:
         addresses, fronts = {}, []
@@ -72,17 +73,17 @@ async def serve(
                 ) from None
             fronts.append(front)
         ready(addresses)
-        now_ns = time.monotonic_ns()
+        now_ns = clock_ns()
         clock = Clock(plant, period_ns, speed, now_ns if start_ns is None else start_ns, now_ns)
         while not stop.is_set():
-            clock.catch_up(time.monotonic_ns())
+            clock.catch_up(clock_ns())
             for front in fronts:
                 await front.publish()
-            await asyncio.sleep(clock.until_next_s(time.monotonic_ns()))
+            await asyncio.sleep(clock.until_next_s(clock_ns()))
 
 
 class Clock:
-    """Moves a plant along the wall clock, on a grid; `now_ns` is the monotonic clock throughout."""
+    """Moves a plant along a clock, on a grid; `now_ns` is what the clock shows, throughout."""
 
     def __init__(
         self, plant: Plant, period_ns: int, speed: float, start_ns: int, now_ns: int

@@ -64,7 +64,8 @@ def run(
     start: Annotated[bool, typer.Option(help="reset and start the cells")] = True,
 ) -> None:
     """Run a line. Ctrl-C drains and stops it; a second one stops it at once."""
-    from cellrt.app.run import Options, Run
+    from cellrt.app.options import Options
+    from cellrt.app.run import Run
     from cellrt.app.view import View
 
     options = Options(

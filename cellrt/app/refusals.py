@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cellrt.app.new import NewError
-from cellrt.app.run import RunError
+from cellrt.app.options import RunError
 from cellrt.compiler.entry import CompileError
 from cellrt.journal import JournalError
 from cellrt.line.load import LineError

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from cellrt import report, retained
+from cellrt.app.options import Options, RunError, check_speed, free_port, free_range
 from cellrt.app.simulate import simulated_devices
 from cellrt.line.load import load_line
 from cellrt.line.spec import LineSpec
@@ -37,33 +37,11 @@ from cellrt.tags import Leaf, Scalar
 from cellrt.wire import Ints
 
 SHARED_MEMORY = Path("/dev/shm")
-SHORTEST_WALL_PERIOD_NS = 200_000
-ASSUMED_IO_AGE_S = 0.02
-SHORTEST_HANDSHAKE_S = 3.0
 DRAIN_S = 90.0
 """Logical time that a stop may take before it is made short."""
 DEVICES_ANSWER_S = 5.0
+BRAIN_BACK_S = 10.0
 TICK_S = 0.05
-
-
-class RunError(Exception):
-    """The line cannot be run as asked; names the thing and the mend."""
-
-
-@dataclass
-class Options:
-    """What `cellrt run` was asked for."""
-
-    line: Path
-    sim: bool = False
-    plain: bool = False
-    speed: float = 1.0
-    duration_s: float | None = None
-    report_at: Path | None = None
-    strict: bool = False
-    opcua_port: int = 4840
-    base_port: int = 0
-    start: bool = True
 
 
 @dataclass
@@ -79,29 +57,13 @@ class Run:
         self.line: LineSpec = load_line(self.options.line)
         self.plan = Plan(self.line)
         report.check_place(self.options.report_at)
-        self._check_speed()
+        check_speed(self.options.speed, self.line.period_ns)
         self._leaves: dict[str, Leaf] = {leaf.path: leaf for leaf in self.plan.layout.tags()}
         self._frame = np.zeros(snapshot_words(self.plan), np.int64)
         self.snapshot: Snapshot | None = None
         self.brain: dict[str, Any] = {}
-        self.began_ns = time.monotonic_ns()
+        self.began_ns = report.process_began_ns()
         self.steal = report.steal_ticks()
-
-    def _check_speed(self) -> None:
-        speed, period_ns = self.options.speed, self.line.period_ns
-        if not 0.01 <= speed <= 1000.0:
-            raise RunError(f"--speed {speed:g} is outside 0.01 to 1000")
-        if period_ns / speed < SHORTEST_WALL_PERIOD_NS:
-            most = period_ns / SHORTEST_WALL_PERIOD_NS
-            raise RunError(
-                f"--speed {speed:g} makes the period shorter than 200 us; at most {most:g}"
-            )
-        if speed * ASSUMED_IO_AGE_S > SHORTEST_HANDSHAKE_S / 4:
-            most = SHORTEST_HANDSHAKE_S / 4 / ASSUMED_IO_AGE_S
-            raise RunError(
-                f"--speed {speed:g}: samples would be older than a quarter of the shortest "
-                f"handshake ({SHORTEST_HANDSHAKE_S:g} s); at most {most:g}"
-            )
 
     def execute(self) -> int:
         """Run to the end; the exit code. Raises RunError before anything moves."""
@@ -118,7 +80,7 @@ class Run:
                     self._drain()
                 except LineFailed as failure:
                     self.told.append(str(failure))
-                    code = 2
+                    self.stops, code = 2, 2  # there is nothing to wait for
                 finally:
                     self._end()
         return code
@@ -199,14 +161,16 @@ class Run:
 
     def _live(self) -> int:
         """Until the duration is over, a signal comes, or --strict is not met."""
-        started = not self.options.start
+        started, strict = not self.options.start, self.options.strict
         while self.stops == 0:
             self._look()
             if self.snapshot and not started and self._ask(do="pursue", goal="run"):
                 started = True
-            if self.options.strict and (unmet := self._unmet()):
-                self.told.append(unmet)
-                return 2
+            if strict and (unmet := self._unmet()) is not None:
+                if unmet:
+                    self.told.append(unmet)
+                    return 2
+                strict = False
             if self.options.duration_s and self.ran_s() >= self.options.duration_s:
                 break
             time.sleep(TICK_S)
@@ -239,30 +203,41 @@ class Run:
             self.brain = answer
         return True
 
-    def _unmet(self) -> str:
-        """What --strict asks for and the line does not have, once there was time for it."""
+    def _unmet(self) -> str | None:
+        """What --strict asks for and the line does not have; None as long as there was no time for it."""
         status = self.status
         if status[Status.READY_NS] == 0:
-            return ""
+            return None
         if not status[Status.FIFO]:
             return "no right to real-time scheduling (SCHED_FIFO); run as root or give CAP_SYS_NICE"
-        if (time.monotonic_ns() - status[Status.READY_NS]) * 1e-9 < DEVICES_ANSWER_S:
-            return ""
         silent = [n for n, d in report.io(self.plan, self.region).items() if not d["ok"]]
+        waited_s = (time.monotonic_ns() - status[Status.READY_NS]) * 1e-9
+        if silent and waited_s < DEVICES_ANSWER_S:
+            return None
         return f"device {', '.join(silent)} does not answer" if silent else ""
 
     def _end(self) -> None:
         """Stop the scan, let io say the outputs at rest, end the rest, write the report."""
         self.status[Status.STOP] = 1
         for role, within_s in ENDING:
-            self._ask(do="status") if role is Role.BRAIN else None
+            heard = role is Role.BRAIN and self._hear_brain_out()
             self.watcher.stop(role, within_s)
-        self.watcher.kill_all()
-        Path(self.order.ring).unlink(missing_ok=True)  # brain has put all of it to disk
+            if heard:  # and then brain has put all of the ring to disk
+                Path(self.order.ring).unlink(missing_ok=True)
         if TripleReader(self.region.section("snapshot-watch")).take(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
+        self.show(self)
         if self.options.report_at:
             report.write(self.options.report_at, self.report())
+
+    def _hear_brain_out(self) -> bool:
+        """The last of the journal, from a brain that may have to be started again for it."""
+        until_s = time.monotonic() + (BRAIN_BACK_S if self.stops < 2 else 0.0)
+        while not (heard := self._ask(do="status")) and time.monotonic() < until_s:
+            with suppress(LineFailed):
+                self.told += self.watcher.watch()
+            time.sleep(TICK_S)
+        return heard
 
     def report(self) -> Report:
         """The report as of now."""
@@ -321,11 +296,10 @@ class Run:
 
     def ran_s(self) -> float:
         """Logical time since the first scan."""
-        scan, first_ns = int(self.status[Status.SCAN]), int(self.status[Status.FIRST_SCAN_NS])
-        if first_ns == 0:
+        status = self.status
+        if status[Status.FIRST_SCAN_NS] == 0:
             return 0.0
-        before = (first_ns - int(self.status[Status.START_NS])) * self.options.speed
-        return max(0.0, scan * self.line.period_ns - before) * 1e-9
+        return int(status[Status.SCAN] - status[Status.FIRST_SCAN]) * self.line.period_ns * 1e-9
 
     def read(self, tag: str) -> Scalar:
         """A tag of the latest snapshot; 0 before there is one."""
@@ -340,25 +314,3 @@ ENDING = (
     (Role.DEVICES, 3.0),
 )
 """In which order a line's processes end, and how long each may take."""
-
-
-def free_port(port: int, who: str) -> None:
-    """Raises RunError when `port` is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError) as error:
-            raise RunError(f"port {port} for {who}: {error}; choose another") from None
-
-
-def free_range(count: int) -> int:
-    """The first of `count` successive free ports."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = int(probe.getsockname()[1])
-        with suppress(RunError):
-            for port in range(first, first + count):
-                free_port(port, "")
-            return first

@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 
 from cellrt import retained
-from cellrt.journal import Journal
+from cellrt.journal import Journal, JournalError
 from cellrt.narrate import Entry, upper, words
 from cellrt.recording.file import RecordingWriter
 from cellrt.recording.header import RecordingError, describe
@@ -28,14 +28,13 @@ from cellrt.shared.memory import Role
 from cellrt.shared.ring import RingReader
 from cellrt.shared.ringfile import RingFileReader, attach
 from cellrt.shared.triple import TripleReader
-from cellrt.supervisor import Commander, Goal, Supervisor, may_restart
+from cellrt.supervisor import Commander, Goal, Supervisor
 from cellrt.tags import Leaf, Scalar
 
 TICK_S = 0.05
 RETAIN_EVERY_S = 1.0
 RECORDING = "recording.cellrt"
-SETTLED_NS = 2_000_000_000
-"""How long the devices of a line are left to come back before it may start by itself."""
+GOALS = tuple(Goal)
 
 
 class Brain:
@@ -53,17 +52,18 @@ class Brain:
         self.snapshot: Snapshot | None = None
         epoch, first = station.region.epoch, time.monotonic_ns() // 1000
         self.supervisor = Supervisor(self.plan, Commander(epoch, Origin.SUPERVISOR, first))
+        self.supervisor.resume(GOALS[station.status[Status.GOAL]])
+        self._pushed_ns = time.monotonic_ns()
         operator = Commander(epoch, Origin.OPERATOR, first)
         self._operator = Sender(section("commands-brain"), operator)
         self._retained_at = run_dir.parent / "retained.json"
         self._log = structlog.get_logger().bind(process="brain")
-        self._restart_at_ns = 0
         self._recording = RecordingWriter(
             run_dir / RECORDING, describe(self.plan, station.order.seed)
         )
         ring = attach(Path(station.order.ring), self.plan.hash)
         self._recorded = RingFileReader(ring, self._recording.position)
-        self._recording_lost = False
+        self._recording_lost = self._journal_stuck = False
         if self._snapshots.recall(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
 
@@ -79,7 +79,8 @@ class Brain:
                 await asyncio.wait_for(stop.wait(), TICK_S)
         self.tick()
         self.save_retained()
-        self._recording.close()
+        with contextlib.suppress(RecordingError):
+            self._recording.close()
         self.journal.close()
 
     def tick(self) -> None:
@@ -91,21 +92,52 @@ class Brain:
             self.snapshot = Snapshot.of(self.plan, self._frame)
         if self.snapshot is None:
             return
-        self._restart_when_allowed()
+        goal = self.supervisor.goal
         for command in self.supervisor.decide(self.snapshot.now_ns, self.read):
             self._operator.push(command)
+            self._pushed_ns = time.monotonic_ns()
+        if goal is not self.supervisor.goal:
+            self._log.warning("goal", was=goal.value, now=self.supervisor.goal.value)
+        self.station.status[Status.GOAL] = GOALS.index(self.supervisor.goal)
+
+    def pursue(self, goal: Goal) -> None:
+        """What an operator wants of the line."""
+        self.supervisor.pursue(goal)
+        self.station.status[Status.GOAL] = GOALS.index(goal)
+        self._pushed_ns = time.monotonic_ns()
+
+    def reached(self) -> bool:
+        """The goal is reached, as a snapshot shows that is younger than the last command."""
+        snapshot = self.snapshot
+        if snapshot is None or snapshot.monotonic_ns <= self._pushed_ns:
+            return False
+        return self.supervisor.reached(self.read)
 
     def drain(self) -> None:
-        """Events from the ring into the journal, then confirm: a crash between doubles nothing."""
-        while True:
-            rows, lost = self._ring.read()
-            if not len(rows):
-                return
-            if lost:
-                self._note(self.journal.append_loss(lost, int(rows[0, 0]), int(rows[0, 1])))
-                self._log.error("events lost", lost=lost)
-            self._note(self.journal.append(rows))
-            self._ring.confirm()
+        """Events from the ring into the journal, then confirm: a crash between doubles nothing.
+
+        A full disk costs nothing as long as the ring holds what the journal could not take.
+        """
+        try:
+            while self._drain_some():
+                pass
+            self._journal_stuck = False
+        except JournalError as error:
+            self._ring = RingReader(self.station.region.section("events"))
+            if not self._journal_stuck:
+                self._log.error("journal not written", reason=str(error))
+            self._journal_stuck = True
+
+    def _drain_some(self) -> bool:
+        rows, lost = self._ring.read()
+        if not len(rows):
+            return False
+        if lost:
+            self._note(self.journal.append_loss(lost, int(rows[0, 0]), int(rows[0, 1])))
+            self._log.error("events lost", lost=lost)
+        self._note(self.journal.append(rows))
+        self._ring.confirm()
+        return True
 
     def save_recording(self) -> None:
         """What the scan recorded, to disk. A full disk loses the recording, said once, and nothing else."""
@@ -113,7 +145,6 @@ class Brain:
             self._recording.write(self._recorded.drain())
             self._recording_lost = False
         except RecordingError as error:
-            self._recorded.position = self._recording.position  # the ring keeps it for a while
             if not self._recording_lost:
                 self._log.error("recording not saved", reason=str(error))
             self._recording_lost = True
@@ -129,22 +160,10 @@ class Brain:
 
     def _new_epoch(self, epoch: int, t_ns: int) -> None:
         """A scan began anew: what it was told before holds no longer, and nothing starts by itself."""
-        self.journal.epoch = epoch
         self.supervisor.commander.epoch = epoch
         self._operator.new_epoch(epoch)
         if epoch > 1:
-            self.supervisor.pursue(Goal.REST)
-            self._restart_at_ns = t_ns + SETTLED_NS
-
-    def _restart_when_allowed(self) -> None:
-        """Unattended running: take the line up again where nobody needs to be asked."""
-        if self.snapshot is None or self._restart_at_ns == 0:
-            return
-        if self.snapshot.now_ns >= self._restart_at_ns:
-            self._restart_at_ns = 0
-            if may_restart(self.plan, self.read):
-                self._log.warning("unattended restart")
-                self.supervisor.pursue(Goal.RUN)
+            self.supervisor.fall(t_ns)
 
     def read(self, tag: str) -> Scalar:
         """A tag of the latest snapshot. Raises KeyError."""
@@ -168,13 +187,14 @@ class Brain:
         return await self._operator.send(operation, target, argument, now_ns)
 
     def status(self) -> dict[str, Any]:
-        """What `cellrt run` and others show of the line."""
+        """What `cellrt run` and others show of the line, up to the last event."""
+        self.drain()
         words = self.station.status
         return {
             "line": self.plan.line.name,
             "epoch": int(words[Status.EPOCH]),
             "goal": self.supervisor.goal.value,
-            "reached": self.snapshot is not None and self.supervisor.reached(self.read),
+            "reached": self.reached(),
             "boards": dict(self.journal.boards),
             "departed": dict(self.journal.departed),
             "journal": self.journal.hash(),

@@ -105,7 +105,7 @@ class ControlServer:
         return self._brain.status()
 
     def _do_pursue(self, goal: str) -> dict[str, Any]:
-        self._brain.supervisor.pursue(Goal(goal))
+        self._brain.pursue(Goal(goal))
         return {}
 
     def _do_read(self, tags: list[str]) -> dict[str, Any]:

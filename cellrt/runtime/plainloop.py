@@ -1,7 +1,7 @@
 """The executive in the interpreter: the same scan with the cells' methods uncompiled, for a debugger.
 
-Logical time stands while a breakpoint holds the scan: the grid begins anew behind it, so nothing is
-passed over and no timer jumps.
+Logical time stands while a breakpoint holds the scan, and goes slower where the interpreter cannot keep
+the period: the grid begins anew behind a late scan, so nothing is passed over and no timer jumps.
 """
 
 from __future__ import annotations
@@ -9,14 +9,9 @@ from __future__ import annotations
 import time
 
 from cellrt.compiler.cache import cached_njit
-from cellrt.scan.events import emit
-from cellrt.scan.executive import (
-    STARTED,
-    Desk,
-    latch_inputs,
-    outputs_to_rest,
-    publish_all,
-)
+from cellrt.runtime.region import Status
+from cellrt.scan.executive import Desk, latch_inputs, note_start, outputs_to_rest, publish_all
+from cellrt.scan.latch import Latch
 from cellrt.scan.recorder import record
 from cellrt.scan.runner import Runner
 from cellrt.scan.tables import Tables, Work
@@ -25,6 +20,9 @@ from cellrt.wire import Ints
 
 STANDSTILL_NS = 200_000_000
 """A scan that took longer was held by a person."""
+
+ADVANCED_NS, ALIVE_SINCE_NS = 2, 3
+"""Columns of `Latch.health` that are times."""
 
 
 @cached_njit
@@ -41,8 +39,10 @@ def publish_once(
 
 
 @cached_njit
-def say_started(w: Work, now_ns: int, epoch: int) -> None:
-    emit(w, now_ns, STARTED, 0, epoch, 0, 0, 0)
+def note_start_once(
+    w: Work, status: Ints, scan: int, now_ns: int, epoch: int, woke_ns: int
+) -> None:
+    note_start(w, status, scan, now_ns, epoch, woke_ns)
 
 
 @cached_njit
@@ -53,21 +53,28 @@ def rest_once(t: Tables, w: Work, desk: Desk) -> None:
 
 def run_plain(runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int) -> None:
     """Scan in the interpreter until told to stop."""
+    status, first = desk.status, True
     runner.scan = (time.monotonic_ns() - start_ns) // wall_period_ns + 1
-    first = True
-    while desk.status[0] == 0:
+    while status[Status.STOP] == 0:
         due_ns = start_ns + runner.scan * wall_period_ns
         time.sleep(max(0.0, (due_ns - time.monotonic_ns()) / 1e9))
         woke_ns = time.monotonic_ns()
-        if woke_ns - due_ns > STANDSTILL_NS:
+        if woke_ns - due_ns > wall_period_ns:
             start_ns += woke_ns - due_ns
-            desk.status[1] = start_ns
+            status[Status.START_NS] = start_ns
         latch_once(runner.tables, desk, runner.inputs, woke_ns)
         scan, now_ns = runner.scan, runner.now_ns
         runner.step()
+        forgive(desk.latch, time.monotonic_ns() - woke_ns)
         if first:
-            say_started(runner.work, now_ns, runner.epoch)
-            desk.status[11] = desk.status[11] or woke_ns
+            note_start_once(runner.work, status, scan, now_ns, runner.epoch, woke_ns)
             first = False
         publish_once(runner.work, desk, runner.inputs, scan, now_ns, runner.epoch, woke_ns)
     rest_once(runner.tables, runner.work, desk)
+
+
+def forgive(latch: Latch, held_ns: int) -> None:
+    """Time in which a person held the scan makes no device stale: simulated ones stood still with it."""
+    if held_ns > STANDSTILL_NS:
+        for column in (ADVANCED_NS, ALIVE_SINCE_NS):
+            latch.health[:, column] += held_ns * (latch.health[:, column] != 0)

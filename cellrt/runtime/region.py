@@ -24,23 +24,25 @@ SENDERS = ("brain", "scada")
 
 
 class Status(IntEnum):
-    """Words of the section `status`. The watcher writes STOP and SPEED_PPM, the scan all others."""
+    """Words of the section `status`. The watcher writes STOP and SPEED_PPM, brain GOAL, the scan all others."""
 
     STOP = 0  # 1: stop after the present scan
     START_NS = 1  # monotonic time of logical time 0: when the first scan process was ready
     SPEED_PPM = 2  # logical time per wall time, in millionths
-    SCANS = 8
-    OVERRUNS = 9
-    BACK_TO_BACK = 10
+    SCANS = 8  # scans done
+    OVERRUNS = 9  # scans whose time had passed before their turn came
+    BACK_TO_BACK = 10  # scans that began less than half a period after the one before
     FIRST_SCAN_NS = 11  # monotonic time of the first scan ever
     SCAN = 12  # number of the last scan
     FIFO = 13  # 1 when the scan has real-time priority
     DMA_LATENCY = 14  # 1 when the processor is kept from sleeping deeply
     EPOCH = 15
     COMPILE_NS = 16
+    READY_NS = 17  # monotonic time at which this scan process was ready
     COMPILED = 18  # record types compiled so far, of TO_COMPILE
     TO_COMPILE = 19
-    READY_NS = 17  # monotonic time at which this scan process was ready
+    FIRST_SCAN = 21  # number of the first scan ever
+    GOAL = 20  # place of the supervisor's goal in `Goal`: a restarted brain pursues it further
 
 
 class Health(IntEnum):

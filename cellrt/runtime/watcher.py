@@ -112,21 +112,19 @@ class Watcher:
         self.children = []
 
     def _start(self, child: Child) -> None:
+        at_terminal = self.order.plain and child.role is Role.SCAN  # a debugger's prompt
         child.process = subprocess.Popen(
             [sys.executable, "-m", child.module, self.order.argument()],
             pass_fds=[self.order.fd],
-            stdin=None if self.order.plain and child.role is Role.SCAN else subprocess.DEVNULL,
-            stdout=self._standard_output(child),
+            stdin=None if at_terminal else subprocess.DEVNULL,
+            stdout=None if at_terminal else self.log,
             stderr=self.log,
             text=True,
+            process_group=None if at_terminal else 0,  # Ctrl-C is the watcher's
         )
         child.starts += 1
         child.started_s = child.beat_s = time.monotonic()
         child.beat, child.beating = self.region.heartbeat(child.role), False
-
-    def _standard_output(self, child: Child) -> IO[str] | None:
-        """A debugger's prompt goes to the terminal, everything else into the log."""
-        return None if self.order.plain and child.role is Role.SCAN else self.log
 
     def _bury(self, child: Child) -> list[str]:
         """Take note of a death, once; decide when to start anew."""
@@ -147,8 +145,8 @@ class Watcher:
         beat, now_s = self.region.heartbeat(child.role), time.monotonic()
         if beat != child.beat:
             child.beat, child.beat_s, child.beating = beat, now_s, True
-        if self.order.plain or child.role is Role.DEVICES:
-            return False  # a person may be in a debugger
+        if child.role is Role.DEVICES or (self.order.plain and child.role is Role.SCAN):
+            return False  # no heartbeat; a person may be in a debugger
         limit_s = STILL_S[child.role] if child.beating else STARTING_S
         return now_s - child.beat_s > limit_s
 

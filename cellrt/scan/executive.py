@@ -35,7 +35,7 @@ from cellrt.wire import Floats, Ints
 
 STARTED, OVERRUN = 1, 11
 STOP_CAUSE = 1
-SCANS, OVERRUNS, BACK_TO_BACK, FIRST_SCAN_NS, SCAN = 8, 9, 10, 11, 12
+SCANS, OVERRUNS, BACK_TO_BACK, FIRST_SCAN_NS, SCAN, FIRST_SCAN = 8, 9, 10, 11, 12, 21
 """Words of `Status`."""
 
 
@@ -89,15 +89,17 @@ def run_scans(
     """
     done, scan = 0, (monotonic_ns(desk.scratch) - start_ns) // wall_period_ns + 1
     stop_at = desk.status.ctypes.data
-    skipped, late_ns = 0, 0
+    skipped, late_ns, last_woke_ns = 0, 0, 0
     while load_acquire(stop_at) == 0:
         woke_ns = wait_for(start_ns + scan * wall_period_ns, desk)
         now_ns = scan * period_ns
+        if woke_ns - last_woke_ns < wall_period_ns // 2:
+            desk.status[BACK_TO_BACK] += 1
+        last_woke_ns = woke_ns
         latch_inputs(t, desk, inputs, woke_ns)
         step(t, w, entries, base, inputs, reals, now_ns, scan, epoch)
         if done == 0:
-            emit(w, now_ns, STARTED, 0, epoch, 0, 0, 0)
-            desk.status[FIRST_SCAN_NS] = desk.status[FIRST_SCAN_NS] or woke_ns
+            note_start(w, desk.status, scan, now_ns, epoch, woke_ns)
         if skipped > 0:
             emit(w, now_ns, OVERRUN, 0, skipped, late_ns, 0, 0)
         publish_all(w, desk, inputs, scan, now_ns, epoch, woke_ns)
@@ -112,6 +114,15 @@ def run_scans(
     outputs_to_rest(t, w)
     publish(desk.outputs_at, w.outputs.size, w.outputs.ctypes.data)
     return done
+
+
+@compiled
+def note_start(w: Work, status: Ints, scan: int, now_ns: int, epoch: int, woke_ns: int) -> None:
+    """A scan process did its first scan; perhaps it is the first one of the line."""
+    emit(w, now_ns, STARTED, 0, epoch, 0, 0, 0)
+    if status[FIRST_SCAN_NS] == 0:
+        status[FIRST_SCAN] = scan
+        status[FIRST_SCAN_NS] = woke_ns
 
 
 @compiled

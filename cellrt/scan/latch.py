@@ -24,7 +24,7 @@ class Latch(NamedTuple):
     """`places` int64[devices, 6]: base in the frame, base in the inputs, raw values, stale ns, recover ns,
     1 when the device has a counter of its own. `health` int64[devices, 5]: arrival of the last sample, its
     counter, when the counter last advanced, since when it advances again, good. `ages` int64[devices,
-    BINS]: histograms of the samples' age at latch in ns."""
+    BINS]: histograms of the samples' age at latch in ns, while the device counts as good."""
 
     places: Ints
     health: Ints
@@ -57,7 +57,7 @@ def take_in(latch: Latch, frame: Ints, inputs: Ints, now_ns: int) -> None:
     for d in range(latch.places.shape[0]):
         place, health = latch.places[d], latch.health[d]
         at, base, raw, arrived_ns = place[0], place[1], place[2], frame[place[0]]
-        if arrived_ns != 0:
+        if health[4] != 0:
             count(latch.ages[d], now_ns - arrived_ns)
         if arrived_ns != 0 and arrived_ns != health[0]:
             health[0] = arrived_ns
