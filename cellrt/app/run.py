@@ -21,6 +21,8 @@ from cellrt.app.options import Options, RunError, check_speed, free_port, free_r
 from cellrt.app.simulate import simulated_devices
 from cellrt.line.load import load_line
 from cellrt.line.spec import LineSpec
+from cellrt.recording.file import salvage
+from cellrt.recording.header import RecordingError
 from cellrt.report import Report
 from cellrt.runtime.child import Order
 from cellrt.runtime.control import ControlError, ask
@@ -31,12 +33,14 @@ from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import longest
 from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.shared.memory import Role, create
+from cellrt.shared.ringfile import RingFileError
 from cellrt.shared.ringfile import create as create_ring
 from cellrt.shared.triple import TripleReader, TripleWriter
 from cellrt.tags import Leaf, Scalar
 from cellrt.wire import Ints
 
 SHARED_MEMORY = Path("/dev/shm")
+RECORDING = "recording.cellrt"
 DRAIN_S = 90.0
 """Logical time that a stop may take before it is made short."""
 DEVICES_ANSWER_S = 5.0
@@ -140,9 +144,21 @@ class Run:
 
     def _ring(self, run_dir: Path) -> Path:
         """The flight recorder's ring, in memory but by name: it outlives every process of the line."""
-        path = SHARED_MEMORY / f"cellrt-{os.getuid()}-{self.line.name}-{run_dir.name}.ring"
+        prefix = f"cellrt-{os.getuid()}-{self.line.name}-"
+        for left in SHARED_MEMORY.glob(f"{prefix}*.ring"):
+            self._salvage(left, run_dir.parent / left.stem.removeprefix(prefix))
+        path = SHARED_MEMORY / f"{prefix}{run_dir.name}.ring"
         create_ring(path, self.plan.hash, longest(self.plan))
         return path
+
+    def _salvage(self, ring: Path, run_dir: Path) -> None:
+        """A ring that a killed watcher left: what it still held goes into that run's recording."""
+        if not run_dir.is_dir():
+            return  # of a line of this name that keeps its state elsewhere, and may be running
+        with suppress(RecordingError, RingFileError):
+            nbytes = salvage(run_dir / RECORDING, ring)
+            self.told.append(f"{nbytes} bytes of a run that was killed put into {run_dir.name}")
+        ring.unlink(missing_ok=True)
 
     def _retain(self, path: Path) -> None:
         """Retained values of the last run, where the scan will find them. A simulated plant has none."""
