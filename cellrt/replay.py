@@ -160,8 +160,8 @@ class Player:
         told, at = tape.frame[size:], 0
         if kind == KEYFRAME and self.tally[LOADED]:
             ours = np.concatenate(state(self.runner.work))
-            nbytes = np.count_nonzero(ours.view(np.uint8) != told.view(np.uint8))
-            self._note(self.reader.header.differing(ours, told), int(nbytes))
+            nbytes = int(np.count_nonzero(ours.view(np.uint8) != told.view(np.uint8)))
+            self._note(self.reader.header.differing(ours, told) if nbytes else (), nbytes)
         else:
             self._note((), 0)
         for words in state(self.runner.work):

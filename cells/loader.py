@@ -40,13 +40,13 @@ class Loader(Cell):
         Interlock("guards_closed", Cause.GUARD),
     )
     sequence = Sequence(
-        Step("homing", {"ready_to_push": "offering"}, within_s=10.0),
+        Step("homing", {"home": "offering"}, within_s=10.0),
         Step("offering", {"transport": "pushing"}),
         Step("pushing", {"no_transport": "homing"}, within_s=20.0),
     )
 
-    def ready_to_push(self) -> bool:
-        return (self.pusher_home and self.stack_present) or self.outfeed.moving()
+    def home(self) -> bool:
+        return self.pusher_home or self.outfeed.moving()
 
     def transport(self) -> bool:
         return self.outfeed.moving()
@@ -60,7 +60,8 @@ class Loader(Cell):
         self.push = self.outfeed.give(self.board, self.board.id != 0, gone)
 
     def offering(self) -> None:
-        if self.board.id == 0 and not self.outfeed.moving():
+        """Name the next board. An empty stack is no fault: whoever fills it is waited for."""
+        if self.board.id == 0 and self.stack_present and not self.outfeed.moving():
             self.serial += 1
             self.board.id = self.serial
             self.board.product = self.product

@@ -114,6 +114,18 @@ def test_cut_off_inside_its_header_it_is_refused(short: Path, tmp_path: Path, le
         RecordingReader(cut)
 
 
+def test_zeros_behind_it_as_a_power_cut_leaves_them_are_told_and_overwritten(
+    short: Path, whole: list[Told], tmp_path: Path
+) -> None:
+    path, data = tmp_path / "x.rec", short.read_bytes()
+    path.write_bytes(data + bytes(300))
+    reader = RecordingReader(path)
+    assert told(reader) == whole
+    assert reader.cut_bytes == 300 and not reader.findings
+    RecordingWriter(path, describe(Plan(line()))).close()
+    assert path.read_bytes() == data
+
+
 def test_every_turned_bit_is_found_named_and_mended(
     short: Path, whole: list[Told], tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from cellrt.app.options import Options, RunError, check_speed, free_port, free_r
 from cellrt.app.simulate import simulated_devices
 from cellrt.line.load import load_line
 from cellrt.line.spec import LineSpec
-from cellrt.recording.file import salvage
+from cellrt.recording.file import RECORDING, salvage
 from cellrt.recording.header import RecordingError
 from cellrt.report import Report
 from cellrt.runtime.child import Order
@@ -40,7 +40,6 @@ from cellrt.tags import Leaf, Scalar
 from cellrt.wire import Ints
 
 SHARED_MEMORY = Path("/dev/shm")
-RECORDING = "recording.cellrt"
 DRAIN_S = 90.0
 """Logical time that a stop may take before it is made short."""
 DEVICES_ANSWER_S = 5.0

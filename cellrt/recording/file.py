@@ -21,6 +21,9 @@ from pathlib import Path
 from cellrt.recording.header import Header, RecordingError, pack, unpack
 from cellrt.shared.ringfile import Piece, RingFileReader, attach
 
+RECORDING = "recording.cellrt"
+"""What the recording of a run is called, in the run's folder."""
+
 _FRAME = struct.Struct("<4sIq")
 _CRC = struct.Struct("<I")
 FRAME_BYTES = _FRAME.size + _CRC.size

@@ -17,7 +17,7 @@ import numpy as np
 
 from cellrt.compiled import compiled
 from cellrt.compiler.cache import cached_njit
-from cellrt.recording.file import Frame, frames
+from cellrt.recording.file import FRAME_BYTES, Frame, frames
 from cellrt.recording.header import Header, RecordingError, unpack
 from cellrt.scan.records import (
     BEGIN,
@@ -112,7 +112,10 @@ class RecordingReader:
             data = np.frombuffer(self._file[frame.begin : frame.end], np.uint8).copy()
             at = 0
             if not frame.sound:
-                where = f"the frame of the piece that ends at byte {frame.begin}"
+                if frame.end == len(self._file) and next_record(data, 0, data.size) == data.size:
+                    self.cut_bytes = data.size + FRAME_BYTES  # a power cut can leave zeros
+                    break
+                where = f"the frame of the piece that begins at byte {frame.begin}"
                 self.findings.append(Finding(self.scan, f"{where} is damaged; nothing was lost"))
             if frame.position > position:
                 lost = frame.position - position

@@ -16,7 +16,7 @@ import structlog
 from cellrt import retained
 from cellrt.journal import Journal, JournalError
 from cellrt.narrate import Entry, upper, words
-from cellrt.recording.file import RecordingWriter
+from cellrt.recording.file import RECORDING, RecordingWriter
 from cellrt.recording.header import RecordingError, describe
 from cellrt.runtime.child import Station, take_station
 from cellrt.runtime.control import ControlServer
@@ -33,7 +33,6 @@ from cellrt.tags import Leaf, Scalar
 
 TICK_S = 0.05
 RETAIN_EVERY_S = 1.0
-RECORDING = "recording.cellrt"
 GOALS = tuple(Goal)
 
 
@@ -145,6 +144,7 @@ class Brain:
             self._recording.write(self._recorded.drain())
             self._recording_lost = False
         except RecordingError as error:
+            self._recorded.position = self._recording.position  # the ring keeps it for a while
             if not self._recording_lost:
                 self._log.error("recording not saved", reason=str(error))
             self._recording_lost = True
