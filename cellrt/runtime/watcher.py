@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from cellrt.runtime.child import EXIT_REFUSED, Order
+from cellrt.runtime.region import Status
 from cellrt.shared.memory import Region, Role
 
 STARTING_S = 120.0
@@ -28,6 +29,9 @@ no memory with the line and so have none."""
 
 PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits before a process that keeps dying is started again; the last one stays."""
+
+FOLLOW_AFTER_S = 3.0
+"""How long the other processes wait for the first scan."""
 
 CALM_S = 10.0
 """A process that lived for so long has not been dying."""
@@ -68,17 +72,23 @@ class Watcher:
     children: list[Child] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start every process."""
+        """Start the scan; the others follow when it is ready, so that they do not delay it."""
         modules = {role: f"cellrt.runtime.{role.name.lower()}" for role in Role}
         modules[Role.DEVICES] = "cellrt.app.devices"
         self.children = [Child(role, modules[role]) for role in self.roles]
-        for child in self.children:
-            self._start(child)
+        self._start(self.children[0])
+
+    def _scan_is_ready(self) -> bool:
+        """Ready, or busy compiling for a while, or late."""
+        status, scan = self.region.section("status").words, self.children[0]
+        waited_s = time.monotonic() - scan.started_s
+        ready = status[Status.READY_NS] or status[Status.TO_COMPILE]
+        return bool(ready) or waited_s > FOLLOW_AFTER_S
 
     def watch(self) -> list[str]:
         """Look after every child once; what happened, in words. Raises LineFailed."""
         told = []
-        for child in self.children:
+        for child in self.children if self._scan_is_ready() else self.children[:1]:
             if not child.running:
                 told += self._bury(child)
                 if time.monotonic() >= child.next_start_s:
