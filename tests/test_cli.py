@@ -43,7 +43,8 @@ def test_check_show_names_every_tag_of_every_cell() -> None:
 
 
 def test_diagram_draws_packml_and_the_steps() -> None:
-    drawn = cellrt("diagram", STATION, "printer").stdout
+    drawn = cellrt("diagram", "cells.printer:Printer").stdout
+    assert drawn == cellrt("diagram", "printer", "--line", STATION).stdout
     assert "EXECUTE --> ABORTING: ABORT" in drawn
     assert "clamping --> stroke: clamped" in drawn
 
@@ -83,7 +84,8 @@ def test_line_file_with_a_mistake_is_refused_by_every_command(tmp_path: Path) ->
 
 
 def test_cell_that_a_diagram_does_not_know_is_named_with_those_there_are() -> None:
-    assert "magazine" in refused("diagram", STATION, "prnter")
+    assert "magazine" in refused("diagram", "prnter", "--line", STATION)
+    assert "cells.printer" in refused("diagram", "cells.prnter:Printer")
 
 
 @pytest.mark.parametrize(

@@ -134,14 +134,20 @@ def check(
 
 @app.command()
 def diagram(
-    line: LineFile,
-    cell: Annotated[str, typer.Argument(help="name of a cell")],
+    cell: Annotated[
+        str, typer.Argument(help="a cell's type, `module:Class`; with --line its name")
+    ],
+    line: Annotated[Optional[Path], typer.Option(help="the line file that has the cell")] = None,
 ) -> None:
     """Draw a cell's states and steps as mermaid."""
     from cellrt.app.refusals import UsageError
+    from cellrt.line.resolve import resolve_cell
     from cellrt.line.show import diagram as draw
 
     with refusals():
+        if line is None:
+            print(draw(resolve_cell(cell)))
+            return
         spec = load_line(line)
         if cell not in spec.cells:
             raise UsageError(f"no cell {cell!r} in {line}; cells are {', '.join(spec.cells)}")
