@@ -137,7 +137,7 @@ def diagram(
     cell: Annotated[
         str, typer.Argument(help="a cell's type, `module:Class`; with --line its name")
     ],
-    line: Annotated[Optional[Path], typer.Option(help="the line file that has the cell")] = None,
+    line: Annotated[Path | None, typer.Option(help="the line file that has the cell")] = None,
 ) -> None:
     """Draw a cell's states and steps as mermaid."""
     from cellrt.app.refusals import UsageError
