@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from datetime import UTC
@@ -75,8 +76,14 @@ class OpcUaFront:
 
     async def stop(self) -> None:
         """Close the port and every connection."""
-        if self._server is not None:
-            await self._server.stop()
+        if self._server is None:
+            return
+        clock = self._server.iserver.time_task
+        if clock is not None:  # it would sleep on for up to a second
+            clock.cancel()
+            await asyncio.gather(clock, return_exceptions=True)
+            self._server.iserver.time_task = None
+        await self._server.stop()
 
     async def _build(self, server: Server) -> None:
         index = await server.register_namespace(self._device.device_map.namespace)

@@ -44,6 +44,7 @@ DRAIN_S = 90.0
 """Logical time that a stop may take before it is made short."""
 DEVICES_ANSWER_S = 5.0
 BRAIN_BACK_S = 10.0
+SCAN_ENDS_S, REST_ENDS_S = 2.0, 3.0
 TICK_S = 0.05
 
 
@@ -97,10 +98,10 @@ class Run:
         base = state_dir(self.line.name)
         run_dir = base / time.strftime("%Y%m%d-%H%M%S")
         try:
-            run_dir.mkdir(parents=True, exist_ok=True)
+            base.mkdir(parents=True, exist_ok=True)
             lock = (base / "lock").open("w")
         except OSError as error:
-            raise RunError(f"{run_dir}: {error.strerror}; set CELLRT_STATE_DIR") from None
+            raise RunError(f"{base}: {error.strerror}; set CELLRT_STATE_DIR") from None
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -108,6 +109,7 @@ class Run:
                 raise RunError(
                     f"line {self.line.name!r} runs already; stop it, or set another CELLRT_STATE_DIR"
                 ) from None
+            run_dir.mkdir(exist_ok=True)
             yield run_dir
 
     def _prepare(self, run_dir: Path) -> None:
@@ -234,11 +236,12 @@ class Run:
     def _end(self) -> None:
         """Stop the scan, let io say the outputs at rest, end the rest, write the report."""
         self.status[Status.STOP] = 1
-        for role, within_s in ENDING:
-            heard = role is Role.BRAIN and self._hear_brain_out()
-            self.watcher.stop(role, within_s)
-            if heard:  # and then brain has put all of the ring to disk
-                Path(self.order.ring).unlink(missing_ok=True)
+        self.watcher.stop((Role.SCAN,), SCAN_ENDS_S)
+        self.watcher.stop((Role.IO,), REST_ENDS_S)
+        heard = self._hear_brain_out()
+        self.watcher.stop((Role.BRAIN, Role.SCADA, Role.DEVICES), REST_ENDS_S)
+        if heard:  # then brain has put all of the ring to disk
+            Path(self.order.ring).unlink(missing_ok=True)
         if TripleReader(self.region.section("snapshot-watch")).take(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
         self.show(self)
@@ -247,7 +250,7 @@ class Run:
 
     def _hear_brain_out(self) -> bool:
         """The last of the journal, from a brain that may have to be started again for it."""
-        until_s = time.monotonic() + (BRAIN_BACK_S if self.stops < 2 else 0.0)
+        until_s = time.monotonic() + (BRAIN_BACK_S if self.brain and self.stops < 2 else 0.0)
         while not (heard := self._ask(do="status")) and time.monotonic() < until_s:
             with suppress(LineFailed):
                 self.told += self.watcher.watch()
@@ -319,13 +322,3 @@ class Run:
     def read(self, tag: str) -> Scalar:
         """A tag of the latest snapshot; 0 before there is one."""
         return self.snapshot.value(self._leaves[tag]) if self.snapshot else 0
-
-
-ENDING = (
-    (Role.SCAN, 2.0),
-    (Role.IO, 3.0),
-    (Role.BRAIN, 3.0),
-    (Role.SCADA, 3.0),
-    (Role.DEVICES, 3.0),
-)
-"""In which order a line's processes end, and how long each may take."""

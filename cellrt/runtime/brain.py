@@ -18,7 +18,7 @@ from cellrt.journal import Journal, JournalError
 from cellrt.narrate import Entry, upper, words
 from cellrt.recording.file import RECORDING, RecordingWriter
 from cellrt.recording.header import RecordingError, describe
-from cellrt.runtime.child import Station, take_station
+from cellrt.runtime.child import Station, take_station, to_stderr
 from cellrt.runtime.control import ControlServer
 from cellrt.runtime.region import Status
 from cellrt.runtime.sender import Sender
@@ -215,6 +215,7 @@ async def serve(station: Station) -> None:
 
 def main() -> None:
     """Remember and decide."""
+    to_stderr()
     asyncio.run(serve(take_station(Role.BRAIN)))
 
 

@@ -17,7 +17,7 @@ import structlog
 
 from cellrt.drivers.base import DeviceError, Driver
 from cellrt.drivers.open import open_driver
-from cellrt.runtime.child import Station, take_station
+from cellrt.runtime.child import Station, take_station, to_stderr
 from cellrt.runtime.realtime import IO_PRIORITY, become_prompt
 from cellrt.runtime.region import HEALTH_WORDS, Health
 from cellrt.scan.histogram import BINS, count
@@ -158,6 +158,7 @@ def main() -> None:
     """Serve the devices of the line."""
     for library in ("asyncua", "pymodbus.logging"):  # a DeviceError says what they would say again
         logging.getLogger(library).setLevel(logging.CRITICAL)
+    to_stderr()
     asyncio.run(serve(take_station(Role.IO)))
 
 

@@ -15,7 +15,7 @@ import structlog
 
 from cellrt.opcua.gate import ListenError
 from cellrt.opcua.server import LineServer
-from cellrt.runtime.child import Station, refuse, take_station
+from cellrt.runtime.child import Station, refuse, take_station, to_stderr
 from cellrt.runtime.region import Status
 from cellrt.runtime.sender import Sender
 from cellrt.scan.commands import Operation, Origin, Refusal
@@ -112,6 +112,7 @@ def main() -> None:
     """Serve SCADA, in bounded memory: a client that exhausts it ends this process and no other."""
     logging.getLogger("asyncua").setLevel(logging.ERROR)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    to_stderr()
     asyncio.run(serve(take_station(Role.SCADA)))
 
 

@@ -11,13 +11,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from cellrt.runtime.child import EXIT_REFUSED, Order
-from cellrt.runtime.region import Status
 from cellrt.shared.memory import Region, Role
 
 STARTING_S = 120.0
@@ -30,8 +29,9 @@ no memory with the line and so have none."""
 PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits before a process that keeps dying is started again; the last one stays."""
 
+FIRST = (Role.SCAN, Role.DEVICES)
 FOLLOW_AFTER_S = 3.0
-"""How long the other processes wait for the first scan."""
+"""How long the other processes wait for the first scan. Devices are there before any line."""
 
 CALM_S = 10.0
 """A process that lived for so long has not been dying."""
@@ -70,28 +70,31 @@ class Watcher:
     roles: Sequence[Role]
     log: IO[str]
     children: list[Child] = field(default_factory=list)
+    _began_s: float = 0.0
 
     def start(self) -> None:
-        """Start the scan; the others follow when it is ready, so that they do not delay it."""
+        """Start what comes first; the others follow when the scan is there, so that they do not delay it."""
         modules = {role: f"cellrt.runtime.{role.name.lower()}" for role in Role}
         modules[Role.DEVICES] = "cellrt.app.devices"
         self.children = [Child(role, modules[role]) for role in self.roles]
-        self._start(self.children[0])
+        self._began_s = time.monotonic()
+        for child in self.children:
+            if child.role in FIRST:
+                self._start(child)
 
-    def _scan_is_ready(self) -> bool:
-        """Ready, or busy compiling for a while, or late."""
-        status, scan = self.region.section("status").words, self.children[0]
-        waited_s = time.monotonic() - scan.started_s
-        ready = status[Status.READY_NS] or status[Status.TO_COMPILE]
-        return bool(ready) or waited_s > FOLLOW_AFTER_S
+    def _may_start(self, child: Child) -> bool:
+        now_s = time.monotonic()
+        late = now_s - self._began_s > FOLLOW_AFTER_S
+        follows = child.role in FIRST or late or self.region.heartbeat(Role.SCAN) > 0
+        return follows and now_s >= child.next_start_s
 
     def watch(self) -> list[str]:
         """Look after every child once; what happened, in words. Raises LineFailed."""
         told = []
-        for child in self.children if self._scan_is_ready() else self.children[:1]:
+        for child in self.children:
             if not child.running:
                 told += self._bury(child)
-                if time.monotonic() >= child.next_start_s:
+                if self._may_start(child):
                     self._start(child)
             elif self._stands_still(child) and child.process:
                 told.append(f"{child.role.name.lower()} stood still and was killed")
@@ -99,27 +102,20 @@ class Watcher:
                 child.process.wait()
         return told
 
-    def stop(self, role: Role, within_s: float) -> None:
-        """End one process: ask it, then kill it."""
-        for child in (c for c in self.children if c.role is role and c.process):
-            process = child.process
-            assert process is not None
-            if role is not Role.SCAN:
+    def stop(self, roles: Collection[Role], within_s: float) -> None:
+        """End processes: ask them, then kill those that have not ended in time."""
+        until_s = time.monotonic() + within_s
+        processes = [c.process for c in self.children if c.role in roles and c.process]
+        if Role.SCAN not in roles:  # it looks at its status word
+            for process in processes:
                 process.send_signal(signal.SIGTERM)
+        for process in processes:
             try:
-                process.wait(within_s)
+                process.wait(max(0.0, until_s - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self.children = [c for c in self.children if c.role is not role]
-
-    def kill_all(self) -> None:
-        """End everything at once."""
-        for child in self.children:
-            if child.running and child.process:
-                child.process.kill()
-                child.process.wait()
-        self.children = []
+        self.children = [c for c in self.children if c.role not in roles]
 
     def _start(self, child: Child) -> None:
         at_terminal = self.order.plain and child.role is Role.SCAN  # a debugger's prompt
