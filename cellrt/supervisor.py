@@ -142,7 +142,7 @@ class Supervisor:
         self._fell_ns = now_ns
         if now_ns - self._restarted_ns >= CALM_NS:
             self._restarts = 0
-        self.pursue(Goal.RECOVER if self.goal in (Goal.RUN, Goal.RECOVER) else Goal.REST)
+        self.pursue(Goal.RECOVER if self.goal in (Goal.RUN, Goal.RECOVER) else self.goal)
 
     def decide(self, now_ns: int, read: Read) -> list[list[int]]:
         """Commands for this moment, from the states that `read` shows."""

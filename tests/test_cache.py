@@ -134,3 +134,9 @@ def test_damaged_file_in_the_cache_is_compiled_anew(folder: Folder, damage: str)
         path.write_bytes(data)
     assert folder.ask() == {"out": 20302, "hits": 0}
     assert folder.ask() == {"out": 20302, "hits": 1}
+
+
+def test_tag_with_the_name_of_a_global_is_compiled(folder: Folder) -> None:
+    machine = folder.path / "machine.py"
+    machine.write_text("import pathlib\n\nout = pathlib.Path()\n" + MACHINE)
+    assert folder.ask()["out"] == 20302

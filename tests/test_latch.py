@@ -105,6 +105,16 @@ def test_stale_device_counts_again_after_its_recovery_only(field: Field) -> None
     assert back.index(True) == 49
 
 
+def test_sample_that_io_brought_late_does_not_spare_the_recovery(field: Field) -> None:
+    arrived_ns = field.now_ns + 185 * MS
+    while field.scan():
+        pass
+    now_ns, field.now_ns = field.now_ns, arrived_ns
+    field.poll()  # it came in time, but io was held up before it could publish it
+    field.now_ns = now_ns
+    assert not field.scan()
+
+
 def test_frozen_counter_from_the_beginning_device_is_never_good(plan: Plan) -> None:
     field = Field(plan)
     for _ in range(200):

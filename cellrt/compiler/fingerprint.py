@@ -11,6 +11,7 @@ whose sources `environment` takes in whole.)
 
 from __future__ import annotations
 
+import dis
 import enum
 import functools
 import hashlib
@@ -141,11 +142,8 @@ class _Walk:
                 self._code(constant, names)
             else:
                 self.value(constant)
-        for name in code.co_names:
-            if name in names:
-                self._global(names[name], code)
-            elif hasattr(names.get("__builtins__"), name):
-                self.text("builtin", name)
+        for name in sorted(_globals_of(code) & names.keys()):
+            self._global(names[name], code)
 
     def _global(self, value: Any, code: CodeType) -> None:
         if isinstance(value, ModuleType):
@@ -165,6 +163,12 @@ class _Walk:
         for name, method in methods(record).items():
             self.text(name)
             self.value(method)
+
+
+@functools.cache
+def _globals_of(code: CodeType) -> set[str]:
+    """Names that the code looks up as globals; an attribute of such a name is something else."""
+    return {str(i.argval) for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}
 
 
 def _package_of(value: Any) -> str:

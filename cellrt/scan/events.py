@@ -32,7 +32,7 @@ class Event(IntEnum):
     LOST = 12  # 0; events lost, 0, 0, 0
 
 
-STATE, STEP, BOARD_IN, BOARD_OUT, TRIPPED, HANDOVER, DEVICE = 2, 3, 4, 5, 6, 7, 10
+STATE, STEP, BOARD_IN, BOARD_OUT, TRIPPED, HANDOVER, DEVICE, LOST = 2, 3, 4, 5, 6, 7, 10, 12
 
 
 def _word(tag: str) -> int:
@@ -56,10 +56,9 @@ FAILED = 2
 def emit(work: Work, now_ns: int, kind: int, subject: int, a: int, b: int, c: int, d: int) -> None:
     """Append an event of this scan. The last place is kept for saying that more were lost."""
     n = work.event_count[0]
-    if n >= EVENTS_A_SCAN:
-        work.events[EVENTS_A_SCAN - 1, 2] = 12
-        work.events[EVENTS_A_SCAN - 1, 4] += 1
-        return
+    if n >= EVENTS_A_SCAN - 1:
+        lost = work.events[EVENTS_A_SCAN - 1, 4] if n == EVENTS_A_SCAN else 0
+        n, kind, subject, a, b, c, d = EVENTS_A_SCAN - 1, LOST, 0, lost + 1, 0, 0, 0
     event = work.events[n]
     event[1], event[2], event[3] = now_ns, kind, subject
     event[4], event[5], event[6], event[7] = a, b, c, d

@@ -165,12 +165,15 @@ def latch_inputs(t: Tables, desk: Desk, inputs: Ints, woke_ns: int) -> None:
 def publish_all(
     w: Work, desk: Desk, inputs: Ints, scan: int, now_ns: int, epoch: int, woke_ns: int
 ) -> None:
-    """Outputs first, then what others want to know, the heartbeat last."""
+    """Outputs first, then what others want to know, the heartbeat last.
+
+    Snapshots go by scans done: where every other scan is passed over, their numbers may be all odd.
+    """
     publish(desk.outputs_at, w.outputs.size, w.outputs.ctypes.data)
     for n in range(w.event_count[0]):
         append(desk.events_at, desk.events_capacity, w.events.ctypes.data + n * 64)
     publish_retained(w, desk)
-    if scan % desk.snapshot_every == 0:
+    if desk.status[SCANS] % desk.snapshot_every == 0:
         s = desk.snapshot
         s[0], s[1], s[2], s[3] = scan, now_ns, epoch, woke_ns
         samples = s.size - 8 - w.image.words.size
@@ -199,6 +202,7 @@ def publish_retained(w: Work, desk: Desk) -> None:
 
 @compiled
 def outputs_to_rest(t: Tables, w: Work) -> None:
-    """Every output at its safe value for a stop: the last thing that a scan says."""
+    """Every output at its safe value for a stop, or for what is worse: the last thing a scan says."""
     for n in range(t.gates.shape[0]):
-        w.outputs[t.gates[n, 2]] = t.gates[n, 3 * STOP_CAUSE + 2]
+        cause = max(w.image.words[t.gates[n, 0]], STOP_CAUSE)
+        w.outputs[t.gates[n, 2]] = t.gates[n, 3 * cause + 2]

@@ -23,7 +23,7 @@ IO_HEAD = 4
 class Latch(NamedTuple):
     """`places` int64[devices, 6]: base in the frame, base in the inputs, raw values, stale ns, recover ns,
     1 when the device has a counter of its own. `health` int64[devices, 5]: arrival of the last sample, its
-    counter, when the counter last advanced, since when it advances again, good. `ages` int64[devices,
+    counter, when the counter last advanced, since when it advances again (0: it does not), good. `ages` int64[devices,
     BINS]: histograms of the samples' age at latch in ns, while the device counts as good."""
 
     places: Ints
@@ -66,12 +66,12 @@ def take_in(latch: Latch, frame: Ints, inputs: Ints, now_ns: int) -> None:
             inputs[base] += 1
             counter = frame[at + IO_HEAD]
             if counter != health[1] or place[5] == 0 or health[2] == 0:
-                if arrived_ns - health[2] > place[3]:
+                if health[3] == 0 or arrived_ns - health[2] > place[3]:
                     health[3] = arrived_ns
                 health[1], health[2] = counter, arrived_ns
         alive = health[2] != 0 and now_ns - health[2] <= place[3]
         if not alive:
-            health[4] = 0
+            health[3] = health[4] = 0
         elif now_ns - health[3] >= place[4]:
             health[4] = 1
         inputs[base + 1] = health[4]

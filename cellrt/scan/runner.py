@@ -17,6 +17,7 @@ from cellrt.compiler.plain import plain
 from cellrt.image import Image
 from cellrt.scan import step as parts
 from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN, Plan
+from cellrt.scan.solve import passed_over
 from cellrt.scan.tables import Tables, Work, initial_image, tables, work
 from cellrt.tags import Record
 from cellrt.wire import Floats, Ints
@@ -132,6 +133,7 @@ class Runner:
             for source, target, size in copies.tolist():
                 self.image.bytes[target : target + size] = self.image.bytes[source : source + size]
             for every, record, scan in records:
-                if self.scan % every == 0:
+                due = self.scan % every == 0
+                if due or passed_over(record.now_ns, now_ns, every, period_s):
                     record.now_ns, record.dt_s = now_ns, period_s * every
                     scan()

@@ -36,13 +36,24 @@ def copy(table: Ints, base_address: int) -> None:
 
 
 @compiled
+def passed_over(last_ns: int, now_ns: int, every: int, dt_s: float) -> bool:
+    """An overrun fell on the scan that was due: a slow record has not been scanned in this its period."""
+    span_ns = every * int(dt_s * 1e9 + 0.5)
+    return last_ns // span_ns != now_ns // span_ns
+
+
+@compiled
 def scan_records(
     rows: Ints, entries: Ints, base_address: int, image: Views, now_ns: int, scan: int, dt_s: float
 ) -> None:
-    """Stamp and scan each record that is due."""
+    """Stamp and scan each record that is due, or that an overrun passed over when it was."""
     for n in range(rows.shape[0]):
         every = rows[n, 2]
-        if every == 1 or scan % every == 0:
+        if (
+            every == 1
+            or scan % every == 0
+            or passed_over(image.words[rows[n, 3]], now_ns, every, dt_s)
+        ):
             image.words[rows[n, 3]] = now_ns
             image.reals[rows[n, 4]] = dt_s * every
             call_entry(entries[rows[n, 0]], base_address + rows[n, 1])

@@ -8,7 +8,7 @@ import numpy as np
 
 from cellrt.assembly import Schedule
 from cellrt.image import Image
-from cellrt.interlock import CAUSES
+from cellrt.interlock import CAUSES, Cause
 from cellrt.scan.plan import Plan
 from cellrt.tags import WORD, Leaf, Role
 from cellrt.wire import Floats, Ints, Point, Views, Wiring, gather, views, wiring
@@ -90,7 +90,7 @@ def tables(plan: Plan) -> Tables:
 
 def work(plan: Plan, image: Image) -> Work:
     """Fresh working memory around an image."""
-    outputs = np.zeros(plan.output_words, np.int64)
+    outputs = _outputs_at_rest(plan)
     return Work(
         image.views,
         outputs,
@@ -104,12 +104,22 @@ def work(plan: Plan, image: Image) -> Work:
 
 
 def initial_image(plan: Plan) -> Image:
-    """Every tag at its default, then the line file's parameters."""
+    """Every tag at its default, every cell's outputs gated, then the line file's parameters."""
     image = Image(plan.layout)
     for cell in plan.line.cells.values():
+        image.write(plan.layout.find(f"{cell.name}.unit.cause"), int(Cause.STOP))
         for tag, value in cell.params.items():
             image.write(plan.layout.find(f"{cell.name}.{tag}"), value)
     return image
+
+
+def _outputs_at_rest(plan: Plan) -> Ints:
+    """What an output that is to hold its last value holds, before it had one."""
+    outputs = np.zeros(plan.output_words, np.int64)
+    for _, cell, point, raw, tag in plan.joined(Role.OUTPUT):
+        reactions = plan.line.cells[cell].safe[tag.path.partition(".")[2]]
+        outputs[raw] = raw_value(point, tag, reactions[Cause.STOP].value)
+    return outputs
 
 
 def _io_good(plan: Plan, cell: str) -> int:
