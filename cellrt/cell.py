@@ -9,6 +9,9 @@ A cell's class declares tags, interlocks and a sequence, and gives its states' w
   Holding and Suspending first end the transports under way;
 * `always()` in every scan, whatever the state, before everything else.
 
+In Held and Suspended the outputs stay as the logic left them: what must not stay on is switched off in
+`holding`, `suspending` or `always`.
+
 A scan of a cell is a function of its record alone. `self.now_ns` and `self.dt_s` are the scan's
 stamp; there is no other clock.
 """
@@ -269,6 +272,6 @@ def name_cause(cell: Cell) -> None:
         cause = max(cause, PROCESS_CAUSE)
     elif REST_BITS >> unit.state & 1:
         cause = max(cause, STOP_CAUSE)
-    if cause != unit.cause:
-        unit.cause = cause
+    if unit.cause == 0:  # an output that has run out stays so, whatever cause takes over
         unit.cause_since_ns = cell.now_ns
+    unit.cause = cause

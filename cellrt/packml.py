@@ -157,7 +157,7 @@ class Unit(Record):
     tripped: int = Var(doc="bits of the interlocks that tripped since the last Clear")
     first_out: int = Var(doc="1 + the interlock that tripped first; 0 none (PackML StopReason)")
     cause: int = Var(doc="interlock.Cause that gates the outputs; 0 none")
-    cause_since_ns: int = Var(unit="ns")
+    cause_since_ns: int = Var(unit="ns", doc="when the outputs were taken from the logic")
     waiting_since_ns: int = Var(unit="ns", doc="when it was last neither starved nor blocked")
     boards_in: int = Var(retain=True, doc="boards taken over")
     boards_out: int = Var(retain=True, doc="boards handed on")

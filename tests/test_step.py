@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scada_line import device, line_of
 
-from cellrt import Cause, Cell, Output, Var, hold, safe, to
+from cellrt import Cause, Cell, Output, Var, always, hold, run_out, safe, to
 from cellrt.line.spec import CellSpec
 from cellrt.scan.events import Event, emit
 from cellrt.scan.executive import outputs_to_rest
@@ -37,6 +37,15 @@ class Drum(Cell):
 
     def always(self) -> None:
         self.scans += 1
+
+
+class Oven(Cell):
+    """Its fan runs out for five seconds."""
+
+    fan: bool = Output(safe=always(run_out(5.0, False)))
+
+    def always(self) -> None:
+        self.fan = True
 
 
 @pytest.fixture
@@ -110,3 +119,24 @@ def test_more_events_than_a_scan_holds_the_last_one_counts_the_others(
     if lost:
         expected = np.array([0, 5, Event.LOST, 0, lost, 0, 0, 0])
         assert work.events[room].tolist() == expected.tolist()
+
+
+def test_output_that_has_run_out_stays_off_when_the_cause_changes() -> None:
+    io = device("io", {})
+    fan = Point("fan", "coil:0", Wire.BOOL)
+    io = dataclasses.replace(io, map=dataclasses.replace(io.map, outputs=(fan,)))
+    reactions = {"fan": Oven.fields["fan"].safe or {}}
+    runner = Runner(
+        line_of(
+            "oven", [io], {"oven": CellSpec("oven", Oven, {}, {"fan": ("io", "fan")}, reactions)}
+        ),
+        compiled=False,
+    )
+    sent = []
+    for scan in range(1500):  # Stopped at first; Aborted by the silent device when power-up is over
+        if scan in (1100, 1300):
+            runner.set_commands([[1, 1, 1, 0, (8, 9)[scan == 1300], 10**15, 0, 1]])
+        runner.step()
+        sent.append(int(runner.work.outputs[OUTPUT_HEAD]))
+    assert sent[:400] == [1] * 400, "it runs out first"
+    assert not any(sent[600:]), "neither Abort nor Clear brings it back"

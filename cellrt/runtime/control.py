@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import difflib
 import json
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -98,7 +99,7 @@ class ControlServer:
             return {"ok": True, **(await done if asyncio.iscoroutine(done) else done)}
         except ControlError as error:
             return {"ok": False, "error": str(error)}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             return {"ok": False, "error": f"request not understood: {error}"}
 
     def _do_status(self) -> dict[str, Any]:
@@ -146,7 +147,11 @@ class ControlServer:
         parameters = [p.path for p in self._brain.plan.parameters]
         if tag not in parameters:
             raise ControlError(_unknown("parameter", tag, parameters))
+        if not math.isfinite(value):
+            raise ControlError(f"{tag} = {value}: needs a number")
         kind = self._brain.plan.parameters[parameters.index(tag)].field.kind
+        if kind is not float and value != int(value):
+            raise ControlError(f"{tag} = {value}: needs a whole number")
         bits = int(np.float64(value).view(np.int64)) if kind is float else int(value)
         answer = await self._brain.send(Operation.PARAMETER, parameters.index(tag), bits)
         return self._accepted(answer, f"{tag} = {value}")
