@@ -230,7 +230,15 @@ async def test_more_changes_than_the_budget_the_rest_comes_later_with_its_newest
     desk: Desk,
 ) -> None:
     cells = ("infeed", "outfeed", "press")
-    counts = ("boards_in", "boards_out", "defective_out", "tripped", "step", "requests", "cause")
+    counts = (
+        "boards_in",
+        "boards_out",
+        "defective_out",
+        "tripped",
+        "step",
+        "requests",
+        "first_out",
+    )
     tags = [f"{cell}.unit.{count}" for cell in cells for count in counts]
     told = await watch(desk, *tags)
     shed = await desk.value("/Diagnostics/ShedChanges")
