@@ -64,7 +64,9 @@ def start_s(folder: Path, line: Path, cache: Path) -> dict[str, float]:
     }
     command = [sys.executable, "-c", "from cellrt.app.cli import main; main()", "run", str(line)]
     options = ["--sim", "--duration", "1", "--opcua-port", "0", "--report", str(report)]
-    subprocess.run([*command, *options], env=env, check=True, capture_output=True, timeout=300)
+    subprocess.run(
+        [*command, *options], env=env, cwd=folder, check=True, capture_output=True, timeout=300
+    )
     host = json.loads(report.read_text())["host"]
     return {"first_scan_s": host["first_scan_s"], "compile_s": host["compile_s"]}
 

@@ -30,7 +30,7 @@ PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits before a process that keeps dying is started again; the last one stays."""
 
 FIRST = (Role.SCAN, Role.DEVICES)
-FOLLOW_AFTER_S = 3.0
+FOLLOW_AFTER_S = 60.0
 """How long the other processes wait for the first scan. Devices are there before any line."""
 
 CALM_S = 10.0
