@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -22,6 +23,9 @@ from cellrt.runtime.realtime import DEVICES_PRIORITY, become_prompt
 from cellrt.shared.memory import Role, attach
 from hw_sim.plant import Plant, census
 from hw_sim.serve import serve
+
+COMPILING_NICENESS = 10
+"""Until they serve, simulated devices leave the processor to the scan, which compiles at the same time."""
 
 
 async def serve_devices(
@@ -72,6 +76,7 @@ def main() -> None:
     """Under a watcher: the order is the command line's argument."""
     order = Order(**json.loads(sys.argv[1]))
     die_with_parent(order.watcher_pid)
+    os.nice(COMPILING_NICENESS)
     try:
         asyncio.run(
             serve_devices(
