@@ -19,7 +19,9 @@ class Watchdog(Record):
     limit_ms: float = Var(WATCHDOG_MS, unit="ms")
     beat: int = Var(doc="heartbeat seen last")
     moved_ns: int = Var(unit="ns", doc="wall clock when it last moved")
-    safe: bool = Var(True)
+    safe: bool = Var(True, doc="the heartbeat stands still: outputs as if they were off")
+    trips: int = Var(doc="how often it went safe since power-up")
+    tripped_ms: int = Var(unit="ms", doc="how long the heartbeat had stood still when it last did")
 
     def watch(self, heartbeat: int, wall_ns: int) -> None:
         """One look at the heartbeat."""
@@ -27,8 +29,10 @@ class Watchdog(Record):
             self.beat = heartbeat
             self.moved_ns = wall_ns
             self.safe = False
-        elif wall_ns - self.moved_ns >= self.limit_ms * 1e6:
+        elif not self.safe and wall_ns - self.moved_ns >= self.limit_ms * 1e6:
             self.safe = True
+            self.trips += 1
+            self.tripped_ms = (wall_ns - self.moved_ns) // 1_000_000
 
 
 class Contactor(Record):

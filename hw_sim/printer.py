@@ -173,6 +173,7 @@ class Printer(SimDevice):
             _bit("paste_low", "discrete:7"),
             _bit("fault", "discrete:8"),
             _bit("power_on", "discrete:9"),
+            _bit("watchdog.safe", "discrete:10"),
             _tenths("pressure_N", "input:10", Wire.U16),
             _tenths("stroke_mm", "input:11", Wire.U16),
             _tenths("offset_x_um", "input:12", Wire.I16),
@@ -181,6 +182,8 @@ class Printer(SimDevice):
             _tenths("temperature_degC", "input:15", Wire.I16),
             Point("barcode", "input:16", Wire.U32),
             Point("prints_since_wipe", "input:18", Wire.U16),
+            Point("watchdog.trips", "input:20", Wire.U16),
+            Point("watchdog.tripped_ms", "input:21", Wire.U16),
         ),
         outputs=(
             _bit("belt_run", "coil:0"),

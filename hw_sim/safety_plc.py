@@ -87,6 +87,9 @@ class SafetyPlc(SimDevice):
             _bit("unattended_armed", "Safety.UnattendedArmed"),
             _bit("guards_unbroken", "Safety.GuardsUnbroken"),
             Point("first_out", "Safety.FirstOut", Wire.I32),
+            _bit("watchdog.safe", "Watchdog.Safe"),
+            Point("watchdog.trips", "Watchdog.Trips", Wire.U32),
+            Point("watchdog.tripped_ms", "Watchdog.TrippedMs", Wire.U32),
         ),
         outputs=(
             _bit("warning_lamp", "Lamp.Warning"),

@@ -178,6 +178,10 @@ class RunningLine:
             rows = db.execute(f"SELECT number, line FROM events WHERE {where} ORDER BY number")
             return [(number, json.loads(line)) for number, line in rows]
 
+    def last_event(self) -> int:
+        """Number of the newest event in the journal."""
+        return max((number for number, _ in self.events()), default=0)
+
     def account(self) -> str:
         """What there is to say when something did not come."""
         said = (self.folder / "told.txt").read_text().splitlines()[-12:]

@@ -159,7 +159,7 @@ async def test_write_outside_the_map_is_refused_whole(
     ("call", "address", "count"),
     [
         ("read_coils", 0, 7),
-        ("read_discrete_inputs", 12, 1),
+        ("read_discrete_inputs", 13, 1),
         ("read_holding_registers", 2, 2),
         ("read_input_registers", 108, 1),
     ],

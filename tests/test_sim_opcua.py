@@ -68,7 +68,7 @@ async def test_nodes_show_the_devices_values_by_the_documented_types(served: Ser
 async def test_tree_has_a_folder_for_each_part(served: Served) -> None:
     top = await served.node("safety").get_children()
     names = {(await n.read_browse_name()).Name for n in top}
-    assert names == {"Heartbeat", "Counter", "Safety", "Lamp", "Panel"}
+    assert names == {"Heartbeat", "Counter", "Safety", "Watchdog", "Lamp", "Panel"}
     panel = await served.node("Panel").get_children()
     described = await panel[0].read_description()
     assert described.Text == "a person's hand: the e-stop is pressed in"

@@ -48,6 +48,8 @@ def test_running_heartbeat_lost_goes_safe_after_the_watchdogs_time() -> None:
     assert not still(bench, "coupler.infeed")
     bench.run(0.3)
     assert bench.read("coupler.watchdog.safe")
+    assert bench.read("coupler.watchdog.trips") == 1 and bench.read("printer.watchdog.trips") == 0
+    assert bench.read("coupler.watchdog.tripped_ms") == WATCHDOG_MS
     assert still(bench, "coupler.infeed", "coupler.outfeed", "coupler.magazine")
     assert bench.read("printer.belt.speed_mm_s") == 200.0
 
