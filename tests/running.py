@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import json
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from asyncua import Client, ua
 from pymodbus.client import ModbusTcpClient
 
 from cellrt.line.load import load_line
@@ -27,6 +29,8 @@ from cellrt.shared.memory import Region, Role, attach
 STATION = Path(__file__).parents[1] / "cells" / "print_station.toml"
 CELLRT = (sys.executable, "-c", "from cellrt.app.cli import main; main()")
 LIMIT_S = 100.0
+WATCHDOG_AT = {"coupler": 12, "printer": 20}
+"""Input registers of the Modbus devices' watchdogs."""
 LOOK_EVERY_S = 0.02
 
 
@@ -231,6 +235,28 @@ class Field:
     def heartbeat(self, device: str) -> int:
         """The line's scan count as the device has it."""
         return int(self._modbus(device).read_holding_registers(0, count=1).registers[0])
+
+    def watchdog(self, device: str) -> tuple[int, int]:
+        """How often it went safe, and how long the heartbeat had then stood still, in ms."""
+        if device in WATCHDOG_AT:
+            trips, stood_ms = self.inputs(device, WATCHDOG_AT[device], 2)
+            return trips, stood_ms
+        trips, stood_ms = asyncio.run(self._read(device, "Watchdog.Trips", "Watchdog.TrippedMs"))
+        return trips, stood_ms
+
+    async def _read(self, device: str, *nodes: str) -> list[int]:
+        async with Client(self.addresses[device], timeout=10.0) as client:
+            return [await client.get_node(f"ns=2;s={node}").read_value() for node in nodes]
+
+    def turn_key(self) -> None:
+        """A person's hand at the safety PLC's panel: to unattended."""
+
+        async def turn() -> None:
+            async with Client(self.addresses["safety"], timeout=10.0) as client:
+                key = client.get_node("ns=2;s=Panel.UnattendedKey")
+                await key.write_value(ua.Variant(True, ua.VariantType.Boolean))
+
+        asyncio.run(turn())
 
     def census(self) -> dict[str, int]:
         """The plant's own count of boards."""

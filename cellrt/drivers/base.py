@@ -48,12 +48,16 @@ async def bounded(timeout_s: float) -> AsyncIterator[asyncio.Timeout]:
 
     The limit that it yields ends the block earlier when it is rescheduled.
     A cancellation that meets the very result waited for is lost in `asyncio.wait_for` of Python
-    3.11, which the protocol libraries use; here it comes out again.
+    3.11, which pymodbus uses; here it comes out again. asyncua makes it an exception of its own
+    kind, which `asyncio.timeout` does not take for the one that it sent; here it is that one again.
     """
     task = asyncio.current_task()
     assert task is not None
     cancellations = task.cancelling()
     async with asyncio.timeout(timeout_s) as limit:
-        yield limit
+        try:
+            yield limit
+        except asyncio.CancelledError:
+            raise asyncio.CancelledError from None
         if task.cancelling() > cancellations:
             raise asyncio.CancelledError

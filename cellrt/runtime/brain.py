@@ -193,6 +193,7 @@ class Brain:
         return {
             "line": self.plan.line.name,
             "epoch": int(words[Status.EPOCH]),
+            "scan": self.snapshot.scan if self.snapshot else 0,
             "goal": self.supervisor.goal.value,
             "reached": self.reached(),
             "boards": dict(self.journal.boards),

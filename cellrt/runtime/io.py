@@ -10,6 +10,7 @@ import contextlib
 import logging
 import random
 import signal
+import sys
 import time
 
 import numpy as np
@@ -139,12 +140,15 @@ async def serve(station: Station) -> None:
     for sample in station.plan.samples:
         devices.append(DeviceTask(station, exchange, sample, at))
         at += IO_HEAD + sample.raw
-    tasks = [asyncio.create_task(device.run()) for device in devices]
-    beat = asyncio.create_task(_beat(station))
-    await stop.wait()
-    for task in (*tasks, beat):
+    work = (*(device.run() for device in devices), _beat(station), stop.wait())
+    tasks: list[asyncio.Task[object]] = [asyncio.create_task(w) for w in work]
+    ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, beat, return_exceptions=True)
+    told = await asyncio.gather(*tasks, return_exceptions=True)
+    if not stop.is_set():  # a device is polled for ever, or a new process does it
+        reasons = [repr(t) for t, task in zip(told, tasks, strict=True) if task in ended]
+        sys.exit(f"io: ended by itself: {', '.join(reasons)}")
     await asyncio.gather(*(device.say_last_words() for device in devices))
 
 

@@ -130,21 +130,28 @@ def make_desk(station: Station, runner: Runner) -> Desk:
 
 
 def power_up(station: Station, runner: Runner, desk: Desk) -> None:
-    """Retained values into the fresh image; every unit Stopped as of now. The old image is not looked at.
-
-    A handover that was not under way begins anew: neither side has said anything yet. The first scan ever
-    makes this moment the beginning of logical time.
-    """
-    plan, image, status = station.plan, runner.image, station.status
+    """Take up what is retained, as of now. The first scan ever makes now the beginning of logical time."""
+    status = station.status
     if status[Status.START_NS] == 0:
         status[Status.START_NS] = time.monotonic_ns()
-    if TripleReader(station.region.section("retained")).recall(desk.kept):
-        for leaf, value in zip(plan.retained, desk.kept.tolist(), strict=False):
-            if leaf.field.kind is float:
-                image.write(leaf, float(np.int64(value).view(np.float64)))
-            else:
-                image.write(leaf, value)
     now_ns = station.logical_ns(time.monotonic_ns())
+    known = TripleReader(station.region.section("retained")).recall(desk.kept)
+    take_up(runner, desk.kept if known else None, now_ns)
+    last_scan = now_ns // station.plan.line.period_ns - 1
+    begin(desk.recorder, runner.work, runner.inputs, last_scan, runner.epoch)
+
+
+def take_up(runner: Runner, kept: Ints | None, now_ns: int) -> None:
+    """Retained values into a fresh image; every unit Stopped as of now. No old image is looked at.
+
+    `kept`: raw bits, in the order of `plan.retained`. A handover that was not under way begins anew:
+    neither side has said anything yet.
+    """
+    plan, image = runner.plan, runner.image
+    if kept is not None:
+        for leaf, value in zip(plan.retained, kept, strict=False):
+            real = leaf.field.kind is float
+            image.write(leaf, float(value.view(np.float64)) if real else int(value))
     for cell in plan.cells:
         image.write(plan.layout.find(f"{cell}.unit.state_since_ns"), now_ns)
     for handover in plan.handovers:
@@ -152,8 +159,6 @@ def power_up(station: Station, runner: Runner, desk: Desk) -> None:
         if int(image.read(state)) < Link.TRANSPORTING:
             image.write(state, int(Link.NOT_AVAILABLE_NOT_READY))
     settle(runner)
-    last_scan = now_ns // plan.line.period_ns - 1
-    begin(desk.recorder, runner.work, runner.inputs, last_scan, runner.epoch)
 
 
 def settle(runner: Runner) -> None:
