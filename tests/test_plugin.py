@@ -265,7 +265,7 @@ def test_golden_is_missing_says_how_to_write_it(author: Author) -> None:
 def test_golden_is_another_shows_the_rows_that_differ_under_their_heads(author: Author) -> None:
     lines = author.compiled.splitlines()
     what = "tampered.txt: the line does otherwise; if that is meant, --update-golden"
-    (start,) = [n for n, line in enumerate(lines) if line.endswith(what)]
+    start = next(n for n, line in enumerate(lines) if line.endswith(what))
     shown = lines[start + 1 :]
     assert shown[1].startswith(" t_ms    state      step  guard_closed")
     assert [line[:16] for line in shown if line.startswith(("-", "+"))][:4] == [

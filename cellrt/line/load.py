@@ -176,6 +176,11 @@ def _check_device(
         what = f"{watchdog} hears the scan only every {heard_ms:g} ms"
         mend = "poll it, and scan, at least twice in that time"
         source.fault(("devices", name, "poll_ms"), what, mend)
+    elif loaded.map.heartbeat is not None and table.stale_ms >= loaded.map.watchdog_ms:
+        alone = f"{name} goes safe by itself after {loaded.map.watchdog_ms:g} ms"
+        what = f"{alone}, but is stale only after {table.stale_ms:g} ms"
+        mend = f"let `stale_ms` be below {loaded.map.watchdog_ms:g}: the line must notice it first"
+        source.fault(("devices", name, "stale_ms"), what, mend)
 
 
 def _cells(
