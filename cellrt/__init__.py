@@ -9,7 +9,7 @@ from cellrt.handover import Board, Infeed, Link, Outfeed, Result, Transfer
 from cellrt.interlock import Cause, Interlock, always, hold, run_out, safe, to
 from cellrt.packml import Command, Mode, State, Trigger
 from cellrt.sequence import Sequence, Step
-from cellrt.tags import DeclarationError, Input, Output, Parameter, Record, Var
+from cellrt.tags import Array, DeclarationError, Input, Output, Parameter, Record, Var, array
 
 MS = 1_000_000
 """Nanoseconds in a millisecond."""
@@ -18,6 +18,7 @@ S = 1_000_000_000
 
 __all__ = [
     "MS",
+    "Array",
     "Board",
     "Cause",
     "Cell",
@@ -41,6 +42,7 @@ __all__ = [
     "Trigger",
     "Var",
     "always",
+    "array",
     "compiled",
     "hold",
     "run_out",

@@ -7,11 +7,13 @@ need no mark; they are found by the record's type.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+from numba import types
+from numba.core import cgutils
 from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros
-from numba.extending import overload, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,3 +54,44 @@ def _highest_set_bit(value: int) -> Callable[[int], int]:
         return 63 - np.int64(leading_zeros(value))  # type: ignore[return-value]
 
     return impl
+
+
+def copy_record(target: Any, source: Any) -> None:
+    """All bytes of one record onto another of its type."""
+    target._octets[:] = source._octets
+
+
+def erase_record(record: Any) -> None:
+    """All bytes of a record to 0."""
+    record._octets[:] = bytes(len(record._octets))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _memcpy(_: Any, target: Any, source: Any) -> Any:
+    def emit(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
+        cgutils.raw_memcpy(builder, *operands, context.get_constant(types.intp, target.size), 1)
+        return context.get_dummy_value()
+
+    return types.void(target, source), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _zero(_: Any, record: Any) -> Any:
+    def emit(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
+        size = context.get_constant(types.intp, record.size)
+        cgutils.memset(builder, operands[0], size, 0)
+        return context.get_dummy_value()
+
+    return types.void(record), emit
+
+
+@overload(copy_record, jit_options=STRICT, strict=False)  # type: ignore[untyped-decorator]
+def _copy_record(target: Any, source: Any) -> Callable[[Any, Any], None] | None:
+    if isinstance(target, types.Record) and target == source:
+        return lambda target, source: _memcpy(target, source)
+    return None
+
+
+@overload(erase_record, jit_options=STRICT, strict=False)  # type: ignore[untyped-decorator]
+def _erase_record(record: Any) -> Callable[[Any], None]:
+    return lambda record: _zero(record)

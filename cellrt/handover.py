@@ -50,15 +50,6 @@ class Board(Record):
     work_done: int = Var(retain=True, doc="bits of the work that this board has had")
     entered_ns: int = Var(retain=True, unit="ns", doc="logical time at which it came onto the line")
 
-    def become(self, other: Board) -> None:
-        """Copy all of `other`."""
-        self.id = other.id
-        self.product = other.product
-        self.result = other.result
-        self.route = other.route
-        self.work_done = other.work_done
-        self.entered_ns = other.entered_ns
-
 
 class Offer(Record):
     """What the upstream machine says."""

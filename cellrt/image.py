@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cellrt.tags import WORD, Leaf, Record, find, leaves
+from cellrt.tags import WORD, Leaf, Record, find, leaves, reach
 from cellrt.wire import Views, views
 
 LINE_BYTES = 64
@@ -46,11 +46,11 @@ class Layout:
 
     def place(self, path: str) -> tuple[int, int]:
         """(offset, size in bytes) of a whole record inside the image: `printer.outfeed.says`."""
-        name, *parts = path.split(".")
-        kind, offset = self.instances[name], self.offsets[name]
-        for part in parts:
-            offset += kind.dtype.fields[part][1]  # type: ignore[index]
-            kind = kind.fields[part].kind
+        name, _, inside = path.partition(".")
+        offset, kind = self.offsets[name], self.instances[name]
+        if inside:
+            within, declared = reach(kind, inside)
+            offset, kind = offset + within, declared.kind
         size = kind.dtype.itemsize if issubclass(kind, Record) else (1 if kind is bool else WORD)
         return offset, size
 

@@ -11,8 +11,8 @@ dtype('float64')
 >>> Motor.fields["speed_mm_s"].high
 400.0
 
-Only bool, int (int64), float (float64) and other records are allowed: narrower types give other
-results compiled than in plain Python. Widths on the wire belong to the device map.
+Only bool, int (int64), float (float64), other records and arrays of them are allowed: narrower types
+give other results compiled than in plain Python. Widths on the wire belong to the device map.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from __future__ import annotations
 import enum
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
+
+from cellrt.compiled import copy_record, erase_record
 
 if typing.TYPE_CHECKING:
     from cellrt.interlock import Reactions
@@ -51,7 +53,10 @@ class Role(enum.Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """What is declared of one tag. `kind` is bool, int, float or a `Record` subclass."""
+    """What is declared of one tag. `kind` is bool, int, float or a `Record` subclass.
+
+    `count` is the length of an array of records, 0 for a single one.
+    """
 
     role: Role
     default: Scalar | None = None
@@ -63,6 +68,7 @@ class Field:
     doc: str = ""
     name: str = ""
     kind: type[Any] = object
+    count: int = 0
 
     @property
     def is_record(self) -> bool:
@@ -113,6 +119,27 @@ def Parameter(
     return Field(Role.PARAMETER, default, unit, low, high, True, doc=doc)
 
 
+class Array(Generic[T]):
+    """Equal records in a row: `zones: Array[Zone] = array(8)` are `zones[0]` to `zones[7]`.
+
+    Their tags are called `zones.0.heat`. An index that logic computes must lie within the array.
+    """
+
+    def __init__(self, records: Sequence[T]) -> None:
+        self._records = records
+
+    def __getitem__(self, index: int) -> T:
+        return self._records[index]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+
+def array(count: int) -> Any:
+    """Declares the length of an `Array`."""
+    return Field(Role.VAR, count=count)
+
+
 class Record:
     """Base of everything that lives in an image. Instances exist only in plain mode, as proxies."""
 
@@ -123,6 +150,14 @@ class Record:
         super().__init_subclass__()
         cls.fields = _declared(cls)
         cls.dtype = _dtype(cls)
+
+    def become(self: T, other: T) -> None:
+        """Copy all tags of `other`."""
+        copy_record(self, other)
+
+    def erase(self) -> None:
+        """Every tag to 0."""
+        erase_record(self)
 
     @classmethod
     def type_name(cls) -> str:
@@ -137,7 +172,7 @@ class Record:
             if leaf.default is not None:
                 view: Any = records
                 for part in path.split("."):
-                    view = view[part]
+                    view = view[:, int(part)] if part.isdecimal() else view[part]
                 view[...] = leaf.default
         return records
 
@@ -155,25 +190,49 @@ def leaves(cls: type[Record]) -> Iterator[tuple[str, Field]]:
     """Every scalar of a record, nested ones by dotted path, in the order of declaration."""
     for name, declared in cls.fields.items():
         if declared.is_record:
-            for path, leaf in leaves(declared.kind):
-                yield f"{name}.{path}", leaf
+            below = list(leaves(declared.kind))
+            for place in places(declared):
+                yield from ((f"{place}.{path}", leaf) for path, leaf in below)
         else:
             yield name, declared
 
 
+def places(declared: Field) -> Iterator[str]:
+    """Names by which a record, or each record of an array, is found in the one around it."""
+    if declared.count:
+        yield from (f"{declared.name}.{n}" for n in range(declared.count))
+    else:
+        yield declared.name
+
+
 def find(cls: type[Record], path: str) -> Leaf:
     """The scalar tag at a dotted `path`. Raises KeyError with what is no tag of its record."""
-    offset, inside, declared = 0, cls, None
-    for part in path.split("."):
-        if part not in inside.fields:
-            raise KeyError(part)
-        declared = inside.fields[part]
-        offset += inside.dtype.fields[part][1]  # type: ignore[index]
-        if declared.is_record:
-            inside = declared.kind
-    if declared is None or declared.is_record:
+    offset, declared = reach(cls, path)
+    if declared.is_record:
         raise KeyError(path)
     return Leaf(path, offset, declared)
+
+
+def reach(cls: type[Record], path: str) -> tuple[int, Field]:
+    """Offset and declaration of a tag or a record at a dotted `path`. Raises KeyError.
+
+    Of an array only its records can be reached, `zones.0`; what is then declared has no `count`.
+    """
+    parts, offset = path.split("."), 0
+    declared = Field(Role.VAR, kind=cls)
+    while parts:
+        name = parts.pop(0)
+        if not declared.is_record or name not in declared.kind.fields:
+            raise KeyError(name)
+        offset += declared.kind.dtype.fields[name][1]
+        declared = declared.kind.fields[name]
+        if declared.count:
+            number = parts.pop(0) if parts else ""
+            if not (number.isdecimal() and int(number) < declared.count):
+                raise KeyError(f"{name}.{number}")
+            offset += int(number) * declared.kind.dtype.itemsize
+            declared = replace(declared, count=0)
+    return offset, declared
 
 
 def _declared(cls: type[Record]) -> dict[str, Field]:
@@ -189,13 +248,20 @@ def _declared(cls: type[Record]) -> dict[str, Field]:
         declared = cls.__dict__.get(name)
         if isinstance(kind, type) and issubclass(kind, Record) and declared is None:
             fields[name] = Field(Role.VAR, name=name, kind=kind)
+        elif typing.get_origin(kind) is Array and isinstance(declared, Field):
+            (each,) = typing.get_args(kind)
+            if not (isinstance(each, type) and issubclass(each, Record) and declared.count > 0):
+                raise DeclarationError(
+                    f"{cls.type_name()}.{name}: an array is of records, `Array[Zone] = array(8)`"
+                )
+            fields[name] = replace(declared, name=name, kind=each)
         elif kind in (bool, int, float) and isinstance(declared, Field):
             _check_default(f"{cls.type_name()}.{name}", kind, declared)
             fields[name] = replace(declared, name=name, kind=kind)
         else:
             raise DeclarationError(
                 f"{cls.type_name()}.{name}: a tag is `name: bool | int | float = Var(...)`, "
-                "Input(), Output() or Parameter(), or a record without a value"
+                "Input(), Output() or Parameter(), a record without a value, or an Array"
             )
     return fields
 
@@ -225,6 +291,8 @@ def _dtype(cls: type[Record]) -> np.dtype[np.void]:
     formats_any: list[Any] = [*formats]
     for each in (*words, *bools):
         form = each.kind.dtype if each.is_record else np.dtype(each.kind)
+        if each.count:
+            form = np.dtype((form, (each.count,)))
         names.append(each.name)
         formats_any.append(form)
         offsets.append(at)

@@ -24,22 +24,6 @@ class Board(Record):
     offset_y_um: float = Var(unit="um")
     defective: bool = Var(doc="printed twice, or its print was interrupted")
 
-    def become(self, other: Board) -> None:
-        """Copy all of `other`."""
-        self.id = other.id
-        self.prints = other.prints
-        self.offset_x_um = other.offset_x_um
-        self.offset_y_um = other.offset_y_um
-        self.defective = other.defective
-
-    def vanish(self) -> None:
-        """No board is here any more."""
-        self.id = 0
-        self.prints = 0
-        self.offset_x_um = 0.0
-        self.offset_y_um = 0.0
-        self.defective = False
-
 
 class Exit(Record):
     """What a belt is told of the one ahead."""
@@ -100,7 +84,7 @@ class Belt(Record):
 
     def clear(self) -> None:
         """No board lies on this belt any more."""
-        self.board.vanish()
+        self.board.erase()
         self.position_mm = 0.0
         self.overhang_mm = 0.0
 
@@ -147,7 +131,7 @@ class Joint(Record):
         free = ahead.board.id == 0 and not ahead.shut
         crosses = free and behind.overhang_mm >= BOARD_MM / 2
         self.exit.taken = 0
-        self.entry.board.vanish()
+        self.entry.board.erase()
         if crosses:
             self.exit.taken = behind.board.id
             self.entry.board.become(behind.board)

@@ -31,7 +31,7 @@ def methods(record: type[Record]) -> dict[str, Callable[..., Any]]:
     """Every method that compiled code may call on a record, inherited ones included."""
     found: dict[str, Callable[..., Any]] = {}
     for base in reversed(record.__mro__):
-        if issubclass(base, Record) and base is not Record:
+        if issubclass(base, Record):
             found |= {n: f for n, f in vars(base).items() if isinstance(f, FunctionType)}
     return {name: f for name, f in found.items() if not name.startswith("__")}
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cellrt.tags import WORD, Record
+from cellrt.tags import WORD, Array, Record
 
 T = TypeVar("T", bound=Record)
 
@@ -38,11 +38,16 @@ class _Proxy:
         self._bools = octets.cast("?")
         self._words = octets.cast("q")
         self._reals = octets.cast("d")
+        self._octets = octets
         for name, declared in type(self).fields.items():  # type: ignore[attr-defined]
             if declared.is_record:
                 at = type(self).dtype.fields[name][1]  # type: ignore[attr-defined]
-                inner = octets[at : at + declared.kind.dtype.itemsize]
-                setattr(self, _hidden(name), _proxy_class(declared.kind)(inner))
+                size, kind = declared.kind.dtype.itemsize, _proxy_class(declared.kind)
+                inner = [
+                    kind(octets[start : start + size])
+                    for start in range(at, at + size * max(declared.count, 1), size)
+                ]
+                setattr(self, _hidden(name), Array(inner) if declared.count else inner[0])
 
     def __init_subclass__(cls) -> None:
         """A proxy class declares nothing: its record class has its dtype and methods already."""

@@ -17,7 +17,7 @@ from cellrt.opcua.nodes import Nodes, name_of, standard
 from cellrt.opcua.units import engineering_units, eu_range
 from cellrt.scan.plan import Plan
 from cellrt.scan.snapshot import EPOCH, SCAN, SNAPSHOT_HEAD, image_base, snapshot_words
-from cellrt.tags import WORD, Field, Record, Role
+from cellrt.tags import WORD, Field, Record, Role, places
 
 OBJECTS = standard(ObjectIds.ObjectsFolder)
 EMPTY = {
@@ -55,12 +55,12 @@ class Space:
     def add_record(self, parent: ua.NodeId, path: str, kind: type[Record]) -> None:
         """A folder for each record in a record, a variable for each tag; `path` is the record's."""
         for tag in kind.fields.values():
-            inside = f"{path}.{tag.name}"
-            if tag.is_record:
-                folder = self.nodes.folder(parent, inside, tag.name, first_line(tag.kind))
+            if not tag.is_record:
+                self.add_tag(parent, f"{path}.{tag.name}", tag)
+            for place in places(tag) if tag.is_record else ():
+                inside = f"{path}.{place}"
+                folder = self.nodes.folder(parent, inside, place, first_line(tag.kind))
                 self.add_record(folder, inside, tag.kind)
-            else:
-                self.add_tag(parent, inside, tag)
 
     def add_tag(self, parent: ua.NodeId, path: str, tag: Field) -> None:
         """A tag with its unit and range; a parameter may be written."""
