@@ -5,9 +5,10 @@ What a cell's author needs is here; the rest of the package is what runs it.
 
 from cellrt.cell import Cell
 from cellrt.compiled import compiled
-from cellrt.handover import Board, Infeed, Link, Outfeed, Result, Transfer
+from cellrt.handover import Board, Infeed, Link, Outfeed, Result, Route, Transfer
 from cellrt.interlock import Cause, Interlock, always, hold, run_out, safe, to
 from cellrt.packml import Command, Mode, State, Trigger
+from cellrt.recipe import Recipe
 from cellrt.sequence import Sequence, Step
 from cellrt.tags import Array, DeclarationError, Input, Output, Parameter, Record, Var, array
 
@@ -32,8 +33,10 @@ __all__ = [
     "Outfeed",
     "Output",
     "Parameter",
+    "Recipe",
     "Record",
     "Result",
+    "Route",
     "S",
     "Sequence",
     "State",

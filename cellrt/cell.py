@@ -18,6 +18,7 @@ stamp; there is no other clock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from cellrt.compiled import compiled, lowest_set_bit
@@ -27,7 +28,7 @@ from cellrt.interlock import Cause, Interlock
 from cellrt.packml import REST_BITS, RUNNING, State, Trigger, Unit, packml_next
 from cellrt.sequence import Sequence
 from cellrt.statemachine import STAY
-from cellrt.tags import Record, Var
+from cellrt.tags import Record, Scalar, Var
 
 SUSPEND_AFTER_NS = 30_000_000_000
 """Starved or blocked for so long is Suspended; a state that flaps with boards says nothing."""
@@ -78,10 +79,21 @@ class Cell(Record):
     sequence: ClassVar[Sequence] = Sequence()
     period_ms: ClassVar[int] = 0
     """Scan this cell every so many ms; 0: in every scan."""
+    gives: ClassVar[str] = "board"
+    """The `Board` from which the outfeed gives. A cell that holds several boards takes them into
+    `board` and gives them from another."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         declare(cls)
+
+    @classmethod
+    def unfit(cls, parameters: Mapping[str, Scalar]) -> str | None:
+        """What is wrong with parameters (by tag) taken together, though each is within its limits.
+
+        Asked before any of them is changed; plain Python, outside the scan. None: they fit.
+        """
+        return None
 
     def scan(self) -> None:
         """One scan: interlocks, the work of the state, then what PackML makes of both."""

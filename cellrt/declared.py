@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellrt.handover import Infeed, Link, Outfeed
+from cellrt.handover import Board, Infeed, Link, Outfeed
 from cellrt.interlock import INPUTS_GOOD, Cause
 from cellrt.packml import ACTING, RUNNING, State, trigger_of
 from cellrt.tags import DeclarationError, Role
@@ -109,7 +109,7 @@ def _ports(cell: type[Cell]) -> str:
         f"({p}.says.board_available and {p}.state == {int(Link.BOARD_AVAILABLE)})" for p in outfeeds
     ]
     moving = [f"{p}.moving()" for p in (*infeeds, *outfeeds)]
-    hear = [f"{p}.hear()" for p in infeeds] + [f"{p}.hear(self.board)" for p in outfeeds]
+    hear = [f"{p}.hear()" for p in infeeds] + [f"{p}.hear(self.{cell.gives})" for p in outfeeds]
     silence = [f"{p}.decline()" for p in infeeds] + [f"{p}.withdraw()" for p in outfeeds]
     leave = [f"{p}.leave()" for p in (*infeeds, *outfeeds)]
     return "\n".join(
@@ -200,6 +200,8 @@ def _check(cell: type[Cell]) -> None:
             )
         if declared is not None and declared.kind is not bool:
             raise DeclarationError(f"{where}: condition {condition!r} is a tag but no bool")
+    if cell.gives not in cell.fields or cell.fields[cell.gives].kind is not Board:
+        raise DeclarationError(f"{where}: gives = {cell.gives!r}, which is no Board of the cell")
     if len(rules(cell)) > 62:
         raise DeclarationError(f"{where}: more than 62 interlocks and timed steps; split the cell")
     for name in cell.sequence.names:

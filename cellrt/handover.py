@@ -31,6 +31,14 @@ class Result(IntEnum):
     FAILED = 2
 
 
+class Route(IntEnum):
+    """Hermes Route: where a board goes that does not go on with the line."""
+
+    LINE = 0
+    REWORK = 900
+    REMOVAL = 999
+
+
 class Transfer(IntEnum):
     """Hermes TransferState: how far a transport came, as each machine knows it."""
 
@@ -46,9 +54,11 @@ class Board(Record):
     id: int = Var(retain=True)
     product: int = Var(retain=True)
     result: int = Var(retain=True, doc="handover.Result")
-    route: int = Var(retain=True, doc="Hermes Route; 999 manual removal")
+    route: int = Var(retain=True, doc="handover.Route")
     work_done: int = Var(retain=True, doc="bits of the work that this board has had")
     entered_ns: int = Var(retain=True, unit="ns", doc="logical time at which it came onto the line")
+    printed_ns: int = Var(retain=True, unit="ns", doc="logical time of its print; 0 none")
+    lot: int = Var(retain=True, doc="number of the lot that it belongs to")
 
 
 class Offer(Record):
@@ -65,6 +75,7 @@ class Demand(Record):
     """What the downstream machine says."""
 
     holds: int = Var(retain=True, doc="id of the board it took over in this transport or the last")
+    room: int = Var(doc="boards that it can take in without giving one on, as far as it tells")
     transfer: int = Var(retain=True, doc="handover.Transfer; INCOMPLETE: it has seen the board")
     machine_ready: bool = Var(retain=True)
     start_transport: bool = Var(retain=True)

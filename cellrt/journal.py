@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+from cellrt.handover import Route
 from cellrt.narrate import Entry, Narrator
 from cellrt.scan.plan import Plan
 from cellrt.wire import Ints
@@ -35,8 +36,8 @@ class JournalError(Exception):
 class Journal:
     """Appends events. `path` None keeps them in memory (twin and tests).
 
-    `boards` counts what left the line at its last cells: completed, rejected (failed), scrapped (to be
-    taken out by hand), and what its first ones handed on: entered.
+    `boards` counts what the first cells handed on, entered, and what left the line: completed, rejected
+    (failed), rework (to be repaired) and scrapped (to be taken out by hand).
     """
 
     def __init__(self, plan: Plan, path: Path | None = None, epoch: int = 1) -> None:
@@ -50,7 +51,6 @@ class Journal:
         fed = {h.downstream.partition(".")[0] for h in plan.line.handovers}
         feeding = {h.upstream.partition(".")[0] for h in plan.line.handovers}
         self._first = feeding - fed
-        self._last = fed - feeding
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -132,9 +132,12 @@ class Journal:
             self.departed[entry["cell"]] += 1
             if entry["cell"] in self._first:
                 self.boards["entered"] += 1
-            if entry["cell"] in self._last:
-                scrap, failed = entry["route"] == 999, entry["result"] == "Failed"
-                self.boards["scrapped" if scrap else "rejected" if failed else "completed"] += 1
+        elif entry["event"] == "BoardLeft":
+            way = _WAYS.get(entry["route"])
+            self.boards[way or ("rejected" if entry["result"] == "Failed" else "completed")] += 1
+
+
+_WAYS = {int(Route.REWORK): "rework", int(Route.REMOVAL): "scrapped"}
 
 
 def canonical(entry: Entry) -> str:

@@ -47,6 +47,7 @@ class Narrator:
             Event.STEP: self._step,
             Event.BOARD_IN: self._board,
             Event.BOARD_OUT: self._board,
+            Event.BOARD_LEFT: self._board,
             Event.TRIPPED: self._tripped,
             Event.HANDOVER: self._handover,
             Event.COMMAND: self._command,

@@ -36,7 +36,10 @@ def process_began_ns() -> int:
 
 def boards(counts: Mapping[str, int], census: Mapping[str, int] | None) -> Report:
     """The journal's count of boards; `in_line` is the plant's own, None where a plant cannot tell."""
-    told = {name: counts.get(name, 0) for name in ("entered", "completed", "rejected", "scrapped")}
+    told = {
+        name: counts.get(name, 0)
+        for name in ("entered", "completed", "rejected", "rework", "scrapped")
+    }
     return {**told, "in_line": None if census is None else census["in_line"]}
 
 

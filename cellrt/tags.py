@@ -55,7 +55,8 @@ class Role(enum.Enum):
 class Field:
     """What is declared of one tag. `kind` is bool, int, float or a `Record` subclass.
 
-    `count` is the length of an array of records, 0 for a single one.
+    `count` is the length of an array of records, 0 for a single one. `recipe`: a parameter that each
+    recipe sets.
     """
 
     role: Role
@@ -69,6 +70,7 @@ class Field:
     name: str = ""
     kind: type[Any] = object
     count: int = 0
+    recipe: bool = False
 
     @property
     def is_record(self) -> bool:
@@ -113,10 +115,14 @@ def Parameter(
     unit: str = "",
     low: float | None = None,
     high: float | None = None,
+    recipe: bool = False,
     doc: str = "",
 ) -> Any:
-    """A tag that the line file sets and an operator may change within `low`..`high`; retained."""
-    return Field(Role.PARAMETER, default, unit, low, high, True, doc=doc)
+    """A tag that the line file sets and an operator may change within `low`..`high`; retained.
+
+    With `recipe` it depends on the product: every recipe has a value for it.
+    """
+    return Field(Role.PARAMETER, default, unit, low, high, True, doc=doc, recipe=recipe)
 
 
 class Array(Generic[T]):

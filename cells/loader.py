@@ -33,6 +33,7 @@ class Loader(Cell):
     pusher_out: bool = Input()
     push: bool = Output(safe=always(to(False)), doc="pusher forward")
     product: int = Parameter(1, low=1, high=9999, doc="number of the product on this line")
+    lot: int = Parameter(1, low=1, high=999_999_999, doc="lot that the stack's boards belong to")
     serial: int = Var(retain=True, doc="boards that this loader has named")
 
     interlocks = (
@@ -63,9 +64,8 @@ class Loader(Cell):
         """Name the next board. An empty stack is no fault: whoever fills it is waited for."""
         if self.board.id == 0 and self.stack_present and not self.outfeed.moving():
             self.serial += 1
+            self.board.erase()
             self.board.id = self.serial
             self.board.product = self.product
-            self.board.result = 0
-            self.board.route = 0
-            self.board.work_done = 0
+            self.board.lot = self.lot
             self.board.entered_ns = self.now_ns

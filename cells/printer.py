@@ -21,9 +21,7 @@ from cellrt import (
     safe,
     to,
 )
-
-PRINTED = 1 << 0
-"""Bit of `Board.work_done` that a finished print sets."""
+from cells.work import PRINTED
 
 
 class Printer(Cell):
@@ -179,6 +177,7 @@ class Printer(Cell):
     def releasing(self) -> None:
         if self.unit.step_entered:
             self.board.work_done |= PRINTED
+            self.board.printed_ns = self.now_ns
             self.board.result = int(Result.GOOD)
             self.started = False
 

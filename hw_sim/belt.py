@@ -20,8 +20,17 @@ class Board(Record):
 
     id: int = Var(doc="counts up from 1 in the order of entering")
     prints: int = Var(doc="times that paste was put on it")
+    printed_ns: int = Var(unit="ns", doc="logical time of its last print")
     offset_x_um: float = Var(unit="um", doc="of the paste against the pads")
     offset_y_um: float = Var(unit="um")
+    theta_mdeg: float = Var(unit="mdeg", doc="the paste's turn against the pads")
+    volume_pct: float = Var(unit="%", doc="paste on the pads, 100 nominal")
+    placed: int = Var(doc="parts on it")
+    missing: int = Var(doc="parts that were to be placed and are not there")
+    shifted: int = Var(doc="parts beyond their tolerance")
+    peak_degC: float = Var(unit="degC", doc="highest temperature that it had")
+    liquid_s: float = Var(unit="s", doc="time above liquidus")
+    defects: int = Var(doc="true defects of its solder joints and parts")
     defective: bool = Var(doc="printed twice, or its print was interrupted")
 
 

@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
-from cellrt.tags import Record, Var
+from cellrt.tags import Array, Record, Var, array
+
+MOST_DEVICES = 16
 
 
 class Counts(Record):
-    """How many boards came in, went out and are between."""
+    """Boards that came in, went out and are between."""
 
     entered: int = Var(doc="boards pushed onto the line since power-up")
-    stored: int = Var(doc="boards moved away in a slot of the magazine")
-    in_line: int = Var(doc="boards on belts and in machines, counted on the belts")
+    stored: int = Var(doc="boards moved away in a slot of a magazine")
+    rejected: int = Var(doc="boards pushed off the line before the oven")
+    rework: int = Var(doc="boards laid on the rework stand")
+    scrapped: int = Var(doc="boards laid into the scrap box")
+    in_line: int = Var(doc="boards on belts and in machines, counted where they lie")
     magazines_out: int = Var(doc="magazines taken away")
 
-
-class Four(Record):
-    """Ids of the boards on four belts; 0 none."""
-
-    a: int = Var()
-    b: int = Var()
-    c: int = Var()
-    d: int = Var()
-
-    def boards(self) -> int:
-        """How many of the belts carry one."""
-        return (self.a != 0) + (self.b != 0) + (self.c != 0) + (self.d != 0)
+    def add(self, other: Counts) -> None:
+        """Count `other`'s boards too."""
+        self.entered += other.entered
+        self.stored += other.stored
+        self.rejected += other.rejected
+        self.rework += other.rework
+        self.scrapped += other.scrapped
+        self.in_line += other.in_line
+        self.magazines_out += other.magazines_out
 
 
 class Census(Record):
-    """A link: hears all belts and one device's `tally` at one moment, and tells it the sum."""
+    """A link: hears every device's `tally` at one moment, and tells the sum."""
 
     now_ns: int = Var(unit="ns")
     dt_s: float = Var(unit="s")
-    first: Four
-    second: Four
-    third: Four
-    fourth: Four
-    tally: Counts
+    tallies: Array[Counts] = array(MOST_DEVICES)
     total: Counts
 
     def scan(self) -> None:
         """Sum up."""
-        self.total.entered = self.tally.entered
-        self.total.stored = self.tally.stored
-        self.total.magazines_out = self.tally.magazines_out
-        self.total.in_line = (
-            self.first.boards() + self.second.boards() + self.third.boards() + self.fourth.boards()
-        )
-
-
-GROUPS = ("first", "second", "third", "fourth")
-SLOTS = tuple(f"{group}.{slot}" for group in GROUPS for slot in Four.fields)
-"""Where a census takes the board ids of up to sixteen belts."""
+        self.total.erase()
+        for n in range(MOST_DEVICES):
+            self.total.add(self.tallies[n])

@@ -128,7 +128,6 @@ class Coupler(SimDevice):
     magazine_motor: Contactor
     pusher: Pusher
     lift: Lift
-    tally: Counts
     census: Counts
 
     push: bool = Var(doc="pusher out; off: the spring brings it home")
@@ -210,6 +209,11 @@ class Coupler(SimDevice):
             self.infeed.put_new(self.tally.entered, PUSHED_TO_MM)
         self.move_lift(live)
         self.sense()
+
+    def carried(self) -> int:
+        """Boards on the three belts."""
+        on_belts = (self.infeed.board.id != 0) + (self.outfeed.board.id != 0)
+        return on_belts + (self.magazine.board.id != 0)
 
     def move_lift(self, live: bool) -> None:
         """The lift, and with it the board in the slot: that one is stored."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from cellrt.compiled import compiled
 from cellrt.tags import Record, Var
 from cellrt.wire import DeviceMap, Point
+from hw_sim.census import Counts
 
 WATCHDOG_MS = 500.0
 COUNTER_MASK = 0xFFFF
@@ -62,6 +63,9 @@ class Contactor(Record):
 class SimDevice(Record):
     """Base of the simulated devices. A subclass declares tags, `device_map` and `work(live)`.
 
+    One that moves boards says how many it carries, `carried()`, and counts in its `tally` those that
+    it brings onto the line or takes off; a device with a tag `census: Counts` is told the plant's sum.
+
     * The heartbeat stands still for the watchdog's time: every output is as if it were off.
     * No power: the drives are dead, whatever is commanded.
     * Power and heartbeat back: nothing moves before its command is given anew.
@@ -78,6 +82,7 @@ class SimDevice(Record):
     counter: int = Var(doc="advances in every scan of the device")
     watchdog: Watchdog
     powered: bool = Var(True, doc="drives have power; the safety PLC cuts it")
+    tally: Counts
 
     device_map: ClassVar[DeviceMap]
     points: ClassVar[tuple[Point, ...]] = ()
@@ -99,10 +104,15 @@ class SimDevice(Record):
         """Watch the heartbeat, work, count."""
         self.watchdog.watch(self.heartbeat, self.wall_ns if self.wall_ns != 0 else self.now_ns)
         self.work(self.powered and not self.watchdog.safe)
+        self.tally.in_line = self.carried()
         self.counter = (self.counter + 1) & COUNTER_MASK
 
     def work(self, live: bool) -> None:
         """One scan of the device's physics; drives obey only while `live`."""
+
+    def carried(self) -> int:
+        """Boards on it or in it now."""
+        return 0
 
 
 @compiled

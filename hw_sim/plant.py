@@ -11,26 +11,31 @@ from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.entry import Progress, addresses
 from cellrt.image import Image
 from cellrt.scan.solve import solve
-from cellrt.tags import Record, Scalar
+from cellrt.tags import Record, Scalar, find, places
 from cellrt.wire import Ints, Views
 from hw_sim.belt import Belt, Joint
-from hw_sim.census import SLOTS, Census, Counts
+from hw_sim.census import MOST_DEVICES, Census, Counts
 from hw_sim.device import SimDevice
 
 
 def assemble(
-    devices: Mapping[str, type[SimDevice]], belts: Sequence[tuple[str, str]], power: str | None
+    devices: Mapping[str, type[SimDevice]],
+    belts: Sequence[tuple[str, str]],
+    power: str | None,
+    wires: Sequence[tuple[str, str]] = (),
 ) -> Assembly:
     """Devices by name, joined where their belts meet, powered by the safety PLC called `power`.
 
     `belts` are pairs of paths, ("coupler.infeed", "printer.belt"), in the direction of travel; a
-    device declares the joints inside it. Raises ValueError, with the belts that there are, for a
-    path that is no belt, a belt joined twice at one end, or a `power` that gives none.
+    device declares the joints inside it. `wires` are pairs of tags, ("robot.x_mm", "gripper.x_mm"):
+    what one device senses of another, one scan late. Raises ValueError, with the belts that there
+    are, for a path that is no belt, a belt joined twice at one end, a wire that joins nothing, or a
+    `power` that gives none.
     """
     inside = [(f"{n}.{a}", f"{n}.{b}") for n, kind in devices.items() for a, b in kind.joints]
     pairs = [*inside, *(tuple(p) for p in belts)]
     known = list(belt_paths(devices))
-    _check(pairs, known, devices, power)
+    _check(pairs, known, devices, power, wires)
     links: dict[str, type[Record]] = {}
     hear: list[tuple[str, str]] = []
     tell: list[tuple[str, str]] = []
@@ -39,20 +44,26 @@ def assemble(
         links[name] = Joint
         hear += [(behind, f"{name}.behind"), (ahead, f"{name}.ahead")]
         tell += [(f"{name}.exit", f"{behind}.exit"), (f"{name}.entry", f"{ahead}.entry")]
-    for counting in (n for n, kind in devices.items() if _counts(kind)):
+    counting = [n for n, kind in devices.items() if "census" in kind.fields]
+    if counting:
         links["census"] = Census
-        hear += [(f"{b}.board.id", f"census.{s}") for b, s in zip(known, SLOTS, strict=False)]
-        hear.append((f"{counting}.tally", "census.tally"))
-        tell.append(("census.total", f"{counting}.census"))
+        hear += [(f"{name}.tally", f"census.tallies.{n}") for n, name in enumerate(devices)]
+        tell += [("census.total", f"{name}.census") for name in counting]
     if power is not None:
         tell += [(f"{power}.drives_enabled", f"{n}.powered") for n in devices if n != power]
+    tell += wires
     return Assembly(dict(devices), links, tuple(hear), tuple(tell))
 
 
 def belt_paths(devices: Mapping[str, type[Record]]) -> Iterator[str]:
-    """Every belt of every device, as `device.belt`."""
+    """Every belt of every device, as `device.belt` or `device.zones.0.belt`."""
     for name, kind in devices.items():
-        yield from (f"{name}.{f.name}" for f in kind.fields.values() if f.kind is Belt)
+        for declared in (f for f in kind.fields.values() if f.is_record):
+            for place in places(declared):
+                if declared.kind is Belt:
+                    yield f"{name}.{place}"
+                else:
+                    yield from belt_paths({f"{name}.{place}": declared.kind})
 
 
 def sow(image: Image, seed: int) -> None:
@@ -63,18 +74,15 @@ def sow(image: Image, seed: int) -> None:
 
 
 def boards(image: Image) -> list[int]:
-    """Ids of the boards on belts and in machines, belt by belt."""
+    """Ids of the boards on belts, belt by belt."""
     ids = (image.read(image.layout.find(f"{b}.board.id")) for b in belt_paths(_devices(image)))
     return [int(i) for i in ids if i != 0]
 
 
 def census(image: Image) -> dict[str, int]:
-    """`entered`, `stored`, `magazines_out` and `in_line`, physically, at this moment."""
-    found = {name: 0 for name in Counts.fields}
-    for name, kind in _devices(image).items():
-        for count in found if _counts(kind) else ():
-            found[count] += int(image.read(image.layout.find(f"{name}.tally.{count}")))
-    return found | {"in_line": len(boards(image))}
+    """`census.Counts` of the plant, physically, at this moment."""
+    find, names = image.layout.find, _devices(image)
+    return {c: sum(int(image.read(find(f"{n}.tally.{c}"))) for n in names) for c in Counts.fields}
 
 
 class Plant:
@@ -128,15 +136,12 @@ def _devices(image: Image) -> dict[str, type[SimDevice]]:
     return {n: k for n, k in image.layout.instances.items() if issubclass(k, SimDevice)}
 
 
-def _counts(kind: type[Record]) -> bool:
-    return "tally" in kind.fields and kind.fields["tally"].kind is Counts
-
-
 def _check(
     pairs: Sequence[tuple[str, ...]],
     known: Sequence[str],
     devices: Mapping[str, type[SimDevice]],
     power: str | None,
+    wires: Sequence[tuple[str, str]],
 ) -> None:
     for end, paths in (("end", [p[0] for p in pairs]), ("beginning", [p[-1] for p in pairs])):
         for path in paths:
@@ -146,7 +151,18 @@ def _check(
                 raise ValueError(f"two belts meet at the {end} of {path!r}")
     if power is not None and "drives_enabled" not in getattr(devices.get(power), "fields", {}):
         raise ValueError(f"{power!r} is no device that gives power")
-    if len(known) > len(SLOTS):
-        raise ValueError(f"{len(known)} belts, but a census counts at most {len(SLOTS)}")
-    if sum(_counts(kind) for kind in devices.values()) > 1:
-        raise ValueError("two devices bring boards in and store them; one per plant")
+    if len(devices) > MOST_DEVICES:
+        raise ValueError(f"{len(devices)} devices, but a census counts at most {MOST_DEVICES}")
+    for source, target in wires:
+        kinds = [_tag_kind(devices, path) for path in (source, target)]
+        if kinds[0] is None or kinds[0] is not kinds[1]:
+            raise ValueError(f"wire {source!r} -> {target!r}: joins no two tags of one type")
+
+
+def _tag_kind(devices: Mapping[str, type[SimDevice]], path: str) -> type | None:
+    """The type of a tag, `device.tag`; None where there is none."""
+    name, _, tag = path.partition(".")
+    try:
+        return find(devices[name], tag).field.kind
+    except KeyError:
+        return None

@@ -214,6 +214,10 @@ class Printer(SimDevice):
         self.use_up()
         self.show()
 
+    def carried(self) -> int:
+        """A board on the belt."""
+        return int(self.belt.board.id != 0)
+
     def sense(self) -> None:
         """Sensors of belt and clamp."""
         self.board_at_entry = self.belt.sees(ENTRY_MM)

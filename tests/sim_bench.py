@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cellrt.assembly import Assembly
 from cellrt.tags import Scalar
 from hw_sim.coupler import Coupler
-from hw_sim.plant import Plant, assemble
+from hw_sim.plant import Plant, assemble, census
 from hw_sim.printer import Printer
 from hw_sim.safety_plc import SafetyPlc
 
@@ -49,6 +49,10 @@ class Bench(Plant):
         """So much logical time."""
         for _ in range(round(time_s * 1e9 / PERIOD_NS)):
             self.step()
+
+    def counted(self) -> dict[str, int]:
+        """The plant's count of boards, without what it counts none of."""
+        return {name: count for name, count in census(self.image).items() if count}
 
     def until(self, condition: str | Callable[[], bool], within_s: float = 30.0) -> float:
         """Step until a bool tag or a condition is true; how long it took."""

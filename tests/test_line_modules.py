@@ -82,7 +82,7 @@ def said(path: Path) -> list[str]:
         (
             f"{ONE}    count: str = Var()\n",
             "{module}:One.count: a tag is `name: bool | int | float = Var(...)`, Input(), Output() "
-            "or Parameter(), or a record without a value; mend {file}:3",
+            "or Parameter(), a record without a value, or an Array; mend {file}:3",
         ),
         (
             f"{ONE}    def execute(self)\n",

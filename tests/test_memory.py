@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellrt import retained
+from cellrt.handover import Route
 from cellrt.journal import Journal, JournalError, canonical
 from cellrt.line.load import load_line
 from cellrt.narrate import Narrator, sentence, upper, words
@@ -34,13 +35,13 @@ def rows(*events: tuple[int, ...]) -> Ints:
     return np.array(events, np.int64).reshape(-1, 8)
 
 
-def board_out(number: int, board: int, result: int = 1, route: int = 0) -> tuple[int, ...]:
-    return (number, 1000 * number, Event.BOARD_OUT, 5, board, result, 1, route)
+def board_left(number: int, board: int, result: int = 1, route: int = 0) -> tuple[int, ...]:
+    return (number, 1000 * number, Event.BOARD_LEFT, 5, board, result, 1, route)
 
 
 def test_events_of_one_cell_are_found_in_order(plan: Plan) -> None:
     journal = Journal(plan)
-    journal.append(rows((1, 10, Event.STATE, 3, 2, 15, 0, 0), board_out(2, 7)))
+    journal.append(rows((1, 10, Event.STATE, 3, 2, 15, 0, 0), board_left(2, 7)))
     journal.append(rows((3, 30, Event.STATE, 3, 15, 4, 0, 0)))
     assert [e["to"] for e in journal.entries(subject="printer")] == ["Resetting", "Idle"]
     assert journal.entries(last=1)[0]["t_ns"] == 30
@@ -48,28 +49,29 @@ def test_events_of_one_cell_are_found_in_order(plan: Plan) -> None:
 
 def test_boards_that_left_are_counted_by_what_became_of_them(plan: Plan) -> None:
     journal = Journal(plan)
-    journal.append(rows(board_out(1, 1), board_out(2, 2, 2), board_out(3, 3, 2, 999)))
-    assert journal.boards == {"completed": 1, "rejected": 1, "scrapped": 1}
+    journal.append(rows(board_left(1, 1), board_left(2, 2, 2), board_left(3, 3, 2, Route.REMOVAL)))
+    journal.append(rows(board_left(4, 4, 2, Route.REWORK)))
+    assert journal.boards == {"completed": 1, "rejected": 1, "scrapped": 1, "rework": 1}
 
 
 def test_events_read_twice_after_a_crash_are_written_once(plan: Plan, tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     first = Journal(plan, path)
-    first.append(rows(board_out(1, 1), board_out(2, 2)))
+    first.append(rows(board_left(1, 1), board_left(2, 2)))
     kept = first.hash()
     again = Journal(plan, path)  # the one before never closed it
     assert again.hash() == kept and again.boards["completed"] == 2
-    again.append(rows(board_out(2, 2), board_out(3, 3)))
+    again.append(rows(board_left(2, 2), board_left(3, 3)))
     assert again.boards["completed"] == 3
     assert [e["board"] for e in again.entries()] == [1, 2, 3]
 
 
 def test_lost_events_are_an_entry_of_their_own(plan: Plan) -> None:
     journal = Journal(plan)
-    journal.append(rows(board_out(1, 1)))
+    journal.append(rows(board_left(1, 1)))
     journal.append_loss(8, 10, 500)
-    journal.append(rows(board_out(10, 10)))
-    assert [e["event"] for e in journal.entries()] == ["BoardOut", "Lost", "BoardOut"]
+    journal.append(rows(board_left(10, 10)))
+    assert [e["event"] for e in journal.entries()] == ["BoardLeft", "Lost", "BoardLeft"]
 
 
 def test_file_that_is_no_journal_is_named(plan: Plan, tmp_path: Path) -> None:
@@ -82,13 +84,13 @@ def test_file_that_is_no_journal_is_named(plan: Plan, tmp_path: Path) -> None:
 def test_write_that_fails_leaves_nothing_half_written(plan: Plan, tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     journal = Journal(plan, path)
-    journal.append(rows(board_out(1, 1)))
+    journal.append(rows(board_left(1, 1)))
     kept = journal.hash()
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     journal._db.execute("PRAGMA busy_timeout = 1")
     with pytest.raises(JournalError, match="locked"):
-        journal.append(rows(board_out(2, 2)))
+        journal.append(rows(board_left(2, 2)))
     blocker.execute("ROLLBACK")
     assert journal.hash() == kept
 

@@ -176,7 +176,9 @@ def test_report_has_every_key_with_sensible_values(ended: dict[str, Any]) -> Non
         assert 0 <= times["p50"] <= times["p99"] <= times["p999"] <= times["max"]
     age = report["input_age_ms"]
     assert 0 < age["p50"] <= age["p99"] <= age["max"]
-    assert set(report["boards"]) == {"entered", "completed", "rejected", "scrapped", "in_line"}
+    assert set(report["boards"]) == {
+        *("entered", "completed", "rejected", "rework", "scrapped", "in_line")
+    }
     assert set(report["io"]) == {"coupler", "printer", "safety"}
     for name, device in report["io"].items():
         assert device["ok"] and device["errors"] >= 0

@@ -31,7 +31,7 @@ def simulated_devices(line: LineSpec) -> dict[str, type[SimDevice]]:
 
 def simulated_plant(line: LineSpec, seed: int) -> tuple[Assembly, Image]:
     """The plant of a line, its memory sown with `seed`."""
-    assembly = assemble(simulated_devices(line), line.sim.belts, line.sim.power)
+    assembly = assemble(simulated_devices(line), line.sim.belts, line.sim.power, line.sim.wires)
     image = Image(assembly.layout)
     sow(image, seed)
     return assembly, image

@@ -84,6 +84,9 @@ class SimTable(Shape):
         default=[], examples=['[["coupler.infeed", "printer.belt"]]']
     )
     power: str | None = Field(default=None, examples=['"safety"'])
+    wires: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
+        default=[], examples=['[["robot.x_mm", "gripper.x_mm"]]']
+    )
 
 
 class ReactionTable(Shape):

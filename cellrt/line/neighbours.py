@@ -80,7 +80,9 @@ def sim(file: Tables, source: Source) -> SimSpec:
     """Belts and power of the plant. What ends a device has is for the simulation to check."""
     table = file.sim
     belts = tuple((first, second) for first, second in table.belts)
+    wires = tuple((first, second) for first, second in table.wires)
     named: list[tuple[Keys, str]] = [(("sim", "belts"), end) for belt in belts for end in belt]
+    named += [(("sim", "wires"), end) for wire in wires for end in wire]
     if table.power is not None:
         named.append((("sim", "power"), table.power))
     for keys, end in named:
@@ -88,4 +90,4 @@ def sim(file: Tables, source: Source) -> SimSpec:
         if device not in file.devices:
             mend = choose(device, file.devices)
             source.fault(keys, f"unknown device {device!r} in {end!r}", mend)
-    return SimSpec(belts, table.power)
+    return SimSpec(belts, table.power, wires)

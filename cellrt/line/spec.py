@@ -55,10 +55,12 @@ class HandoverSpec:
 
 @dataclass(frozen=True)
 class SimSpec:
-    """How the simulated plant is put together: belts from end to end, and the power."""
+    """How the simulated plant is put together: belts from end to end, the power, and what one
+    device senses of another (pairs of tags)."""
 
     belts: tuple[tuple[str, str], ...] = ()
     power: str | None = None
+    wires: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -164,8 +164,9 @@ def take_up(runner: Runner, kept: Ints | None, now_ns: int) -> None:
 def settle(runner: Runner) -> None:
     """What is in the image now is no news: boards and states that were there before are not reported."""
     words, work = runner.image.views.words, runner.work
-    for k, (unit, board, _) in enumerate(runner.tables.units.tolist()):
-        work.cells[k] = words[unit + U_STATE], words[unit + U_STEP], words[board + B_ID], 0, 0
+    for k, (unit, board, _, leaving, _) in enumerate(runner.tables.units.tolist()):
+        state, step = words[unit + U_STATE], words[unit + U_STEP]
+        work.cells[k] = state, step, words[board + B_ID], 0, words[leaving + B_ID]
     for k, (state, _) in enumerate(runner.tables.states.tolist()):
         work.links[k] = words[state]
 

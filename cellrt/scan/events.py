@@ -13,6 +13,7 @@ from cellrt.compiled import compiled, lowest_set_bit
 from cellrt.packml import Unit
 from cellrt.scan.tables import EVENTS_A_SCAN, Tables, Work
 from cellrt.tags import WORD, find
+from cellrt.wire import Ints
 
 
 class Event(IntEnum):
@@ -30,9 +31,11 @@ class Event(IntEnum):
     DEVICE = 10  # device; good 0 or 1, 0, 0, 0
     OVERRUN = 11  # 0; scans skipped, lateness ns, 0, 0
     LOST = 12  # 0; events lost, 0, 0, 0
+    BOARD_LEFT = 13  # cell; board, result, product, route: given to no other cell, it left the line
 
 
 STATE, STEP, BOARD_IN, BOARD_OUT, TRIPPED, HANDOVER, DEVICE, LOST = 2, 3, 4, 5, 6, 7, 10, 12
+BOARD_LEFT = 13
 
 
 def _word(tag: str) -> int:
@@ -70,7 +73,7 @@ def report(tables: Tables, work: Work, now_ns: int) -> None:
     """Events for everything that changed since the last scan, and the boards' counts."""
     words = work.image.words
     for k in range(tables.units.shape[0]):
-        report_unit(work, now_ns, k, tables.units[k, 0], tables.units[k, 1])
+        report_unit(work, now_ns, k, tables.units[k])
     for k in range(tables.states.shape[0]):
         state = words[tables.states[k, 0]]
         if state != work.links[k]:
@@ -79,17 +82,15 @@ def report(tables: Tables, work: Work, now_ns: int) -> None:
 
 
 @compiled
-def report_unit(work: Work, now_ns: int, k: int, unit: int, board: int) -> None:
-    """What changed in cell `k`, whose unit and board begin at these words."""
-    words, before = work.image.words, work.cells[k]
+def report_unit(work: Work, now_ns: int, k: int, places: Ints) -> None:
+    """What changed in cell `k`; `places` is its row of `Tables.units`."""
+    words, before, unit = work.image.words, work.cells[k], places[0]
     fresh = words[unit + U_TRIPPED] & ~before[3]
     while fresh != 0:
         emit(work, now_ns, TRIPPED, k, lowest_set_bit(fresh), words[unit + U_FIRST_OUT], 0, 0)
         fresh &= fresh - 1
     before[3] = words[unit + U_TRIPPED]
-    if words[board + B_ID] != before[2]:
-        report_board(work, now_ns, k, unit, board, before[2])
-        before[2] = words[board + B_ID]
+    report_boards(work, now_ns, k, places)
     if words[unit + U_STEP] != before[1]:
         emit(work, now_ns, STEP, k, before[1], words[unit + U_STEP], 0, 0)
         before[1] = words[unit + U_STEP]
@@ -100,16 +101,33 @@ def report_unit(work: Work, now_ns: int, k: int, unit: int, board: int) -> None:
 
 
 @compiled
-def report_board(work: Work, now_ns: int, k: int, unit: int, board: int, before: int) -> None:
-    """A board left, came, or both."""
+def report_boards(work: Work, now_ns: int, k: int, places: Ints) -> None:
+    """Boards that left cell `k` and boards that came, in this order."""
+    words, before, unit = work.image.words, work.cells[k], places[0]
+    coming, going = words[places[1] + B_ID], words[places[3] + B_ID]
+    if going != before[4]:
+        if before[4] != 0:
+            words[unit + U_OUT] += 1
+            if words[places[3] + B_RESULT] == FAILED:
+                words[unit + U_DEFECTIVE] += 1
+            tell_board(work, now_ns, BOARD_OUT, k, before[4], places[3])
+            if places[4] < 0 or words[places[4]] != before[4]:
+                tell_board(work, now_ns, BOARD_LEFT, k, before[4], places[3])
+        before[4] = going
+    if coming != before[2]:
+        if coming != 0:
+            words[unit + U_IN] += 1
+            tell_board(work, now_ns, BOARD_IN, k, coming, places[1])
+        before[2] = coming
+
+
+@compiled
+def tell_board(work: Work, now_ns: int, kind: int, k: int, board_id: int, board: int) -> None:
+    """An event of cell `k` about a board whose record begins, or began, at word `board`."""
     words = work.image.words
-    product, result = words[board + B_PRODUCT], words[board + B_RESULT]
-    route = words[board + B_ROUTE]
-    if before != 0:
-        words[unit + U_OUT] += 1
-        if result == FAILED:
-            words[unit + U_DEFECTIVE] += 1
-        emit(work, now_ns, BOARD_OUT, k, before, result, product, route)
-    if words[board + B_ID] != 0:
-        words[unit + U_IN] += 1
-        emit(work, now_ns, BOARD_IN, k, words[board + B_ID], result, product, route)
+    product, result, route = (
+        words[board + B_PRODUCT],
+        words[board + B_RESULT],
+        words[board + B_ROUTE],
+    )
+    emit(work, now_ns, kind, k, board_id, result, product, route)

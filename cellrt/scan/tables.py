@@ -24,7 +24,8 @@ class Tables(NamedTuple):
     `trust` int64[n, 2]: byte of a cell's `io_good`, base of a sample that this cell depends on.
     `gates` int64[outputs, 3 + 3 * causes]: words of the cell's `cause` and `cause_since_ns`, raw index,
     then for each cause: `interlock.Kind`, delay in ns, safe raw value.
-    `units` int64[cells, 3]: word of the unit's first tag, of the board's, byte of `io_good`.
+    `units` int64[cells, 5]: word of the unit's first tag, of the board that comes in, byte of `io_good`,
+    word of the board that goes out, word where the next cell says what it holds (-1: there is none).
     `states` int64[handovers, 2]: words of a handover's state and of its offered board's id.
     `parameters` int64[n, 2]: byte offset, 0 bool 1 int 2 float; `limits` float64[n, 2]: low, high.
     """
@@ -79,7 +80,7 @@ def tables(plan: Plan) -> Tables:
         _ints([[_io_good(plan, c), plan.samples[n].base] for c, n in trust], 2),
         wiring([(p, t) for *_, p, _, t in joined_out], [raw for *_, raw, _ in joined_out]),
         _ints([_gate(plan, c, p, raw, t) for _, c, p, raw, t in joined_out], 3 + 3 * len(CAUSES)),
-        _ints([[word[f"{c}.unit"], word[f"{c}.board"], _io_good(plan, c)] for c in plan.cells], 3),
+        _ints([_unit(plan, c) for c in plan.cells], 5),
         _ints([[word[f"{h}.state"], word[f"{h}.up.board.id"]] for h in plan.handovers], 2),
         _ints([[t.offset, (bool, int, float).index(t.field.kind)] for t in plan.parameters], 2),
         np.array([_limits(t) for t in plan.parameters], np.float64).reshape(-1, 2),
@@ -127,8 +128,17 @@ def _io_good(plan: Plan, cell: str) -> int:
 
 
 def _watched(plan: Plan) -> list[str]:
-    cells = [f"{c}.{part}" for c in plan.cells for part in ("unit", "board")]
-    return cells + [f"{h}.{part}" for h in plan.handovers for part in ("state", "up.board.id")]
+    return [f"{h}.{part}" for h in plan.handovers for part in ("state", "up.board.id")]
+
+
+def _unit(plan: Plan, cell: str) -> list[int]:
+    def word(path: str) -> int:
+        return plan.layout.place(f"{cell}.{path}")[0] // WORD
+
+    kind = plan.line.cells[cell].type
+    ahead = next((h.upstream for h in plan.line.handovers if h.upstream.startswith(f"{cell}.")), "")
+    holds = word(f"{ahead.partition('.')[2]}.hears.holds") if ahead else -1
+    return [word("unit"), word("board"), _io_good(plan, cell), word(kind.gives), holds]
 
 
 def _gate(plan: Plan, cell: str, point: Point, raw: int, tag: Leaf) -> list[int]:
