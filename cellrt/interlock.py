@@ -31,11 +31,12 @@ class Kind(IntEnum):
     TO = 0
     HOLD = 1
     RUN_OUT = 2
+    KEEP = 3
 
 
 @dataclass(frozen=True)
 class Reaction:
-    """One output's answer to one cause: `value` at once, or after `after_s`."""
+    """One output's answer to one cause: `value` at once, or after `after_s`, or when the scan ends."""
 
     kind: Kind
     value: bool | int | float
@@ -60,6 +61,14 @@ def hold(after_s: float, value: bool | int | float) -> Reaction:
 def run_out(after_s: float, value: bool | int | float) -> Reaction:
     """Let the logic go on for `after_s`, then go to `value` (an oven's belt)."""
     return Reaction(Kind.RUN_OUT, value, after_s)
+
+
+def keep(value: bool | int | float) -> Reaction:
+    """Let the logic go on whatever happens, and go to `value` when the scan ends.
+
+    For what sets nothing in motion, such as a request to another controller.
+    """
+    return Reaction(Kind.KEEP, value)
 
 
 def always(reaction: Reaction) -> Reactions:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scada_line import device, line_of
 
-from cellrt import Cause, Cell, Output, Var, always, hold, run_out, safe, to
+from cellrt import Cause, Cell, Output, Var, always, hold, keep, run_out, safe, to
 from cellrt.line.spec import CellSpec
 from cellrt.scan.events import Event, emit
 from cellrt.scan.executive import outputs_to_rest
@@ -140,3 +140,27 @@ def test_output_that_has_run_out_stays_off_when_the_cause_changes() -> None:
         sent.append(int(runner.work.outputs[OUTPUT_HEAD]))
     assert sent[:400] == [1] * 400, "it runs out first"
     assert not any(sent[600:]), "neither Abort nor Clear brings it back"
+
+
+class Caller(Cell):
+    """Asks another controller for something, whatever its own state."""
+
+    ask: bool = Output(safe=always(keep(False)))
+
+    def always(self) -> None:
+        self.ask = True
+
+
+def test_output_that_is_kept_goes_on_in_every_state_and_rests_when_the_scan_ends() -> None:
+    io = device("io", {})
+    ask = Point("ask", "coil:0", Wire.BOOL)
+    io = dataclasses.replace(io, map=dataclasses.replace(io.map, outputs=(ask,)))
+    reactions = {"ask": Caller.fields["ask"].safe or {}}
+    spec = CellSpec("caller", Caller, {}, {"ask": ("io", "ask")}, reactions)
+    runner = Runner(line_of("caller", [io], {"caller": spec}), compiled=False)
+    for _ in range(3200):  # Stopped, then Aborted: the device says nothing
+        runner.step()
+        assert runner.work.outputs[OUTPUT_HEAD] == 1
+    assert runner.image.read(runner.plan.layout.find("caller.unit.cause")) == Cause.COMMS
+    outputs_to_rest(runner.tables, runner.work)
+    assert runner.work.outputs[OUTPUT_HEAD] == 0

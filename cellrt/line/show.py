@@ -50,7 +50,9 @@ def reactions_text(reactions: Reactions) -> str:
 
 
 def _reaction_text(reaction: Reaction) -> str:
-    way = {Kind.TO: "", Kind.HOLD: "hold ", Kind.RUN_OUT: "run out "}[reaction.kind]
+    way = {Kind.TO: "", Kind.HOLD: "hold ", Kind.RUN_OUT: "run out ", Kind.KEEP: "logic, then "}[
+        reaction.kind
+    ]
     return (
         f"{way}{reaction.after_s:g} s, {_value(reaction.value)}" if way else _value(reaction.value)
     )

@@ -10,7 +10,7 @@ from cellrt.scan.solve import solve
 from cellrt.scan.tables import Tables, Work
 from cellrt.wire import Floats, Ints, gather, scatter
 
-TO, HOLD, RUN_OUT = int(Kind.TO), int(Kind.HOLD), int(Kind.RUN_OUT)
+TO, RUN_OUT, KEEP = int(Kind.TO), int(Kind.RUN_OUT), int(Kind.KEEP)
 
 
 @compiled
@@ -72,7 +72,7 @@ def write(tables: Tables, work: Work, now_ns: int, scan: int, epoch: int) -> Non
             continue
         for_ns, at = now_ns - image.words[gate[1]], 3 * cause
         kind, after_ns = gate[at], gate[at + 1]
-        if kind == RUN_OUT and for_ns < after_ns:
+        if kind == KEEP or (kind == RUN_OUT and for_ns < after_ns):
             gather(tables.outputs, n, outputs, work.output_reals, image)
         elif kind == TO or for_ns >= after_ns:
             outputs[raw] = gate[at + 2]
