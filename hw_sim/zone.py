@@ -38,11 +38,14 @@ class Zone(Record):
 
 
 class Ejector(Record):
-    """Pushes the board on a standing belt aside onto a stack of ten, which a person empties."""
+    """Pushes the board on a standing belt aside onto a stack of ten, which a person empties.
+
+    A stroke that is cut short begins anew. Out, it stays out until it is told to come home.
+    """
 
     valve: Contactor
     eject: bool = Var(doc="pusher out; off: the spring brings it home")
-    left_s: float = Var(unit="s", doc="of the stroke")
+    left_s: float = Var(EJECT_S, unit="s", doc="of the stroke")
     stacked: int = Var(doc="boards on the reject stack")
     full: bool = Var(doc="the reject stack is full")
     home: bool = Var(True, doc="the pusher is home")
@@ -51,12 +54,11 @@ class Ejector(Record):
     def update(self, belt: Belt, live: bool, dt_s: float) -> bool:
         """True in the scan in which a board is pushed off `belt`."""
         out = self.valve.obey(self.eject, live)
-        pushed = False
-        if self.valve.rose and not self.full and belt.speed_mm_s == 0.0:
+        if not out:
             self.left_s = EJECT_S
-        if self.left_s > 0.0:
-            self.left_s = countdown(self.left_s, dt_s) if out else 0.0
-            pushed = out and self.left_s == 0.0 and belt.board.id != 0
+        elif belt.speed_mm_s == 0.0 and not self.full:
+            self.left_s = countdown(self.left_s, dt_s)
+        pushed = out and self.left_s == 0.0 and belt.board.id != 0
         if pushed:
             belt.clear()
             self.stacked += 1

@@ -1,0 +1,91 @@
+"""Transport: zones, and a reject conveyor that lets no bad board past and loses no good one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cellrt.app.simulate import VirtualLine
+from cellrt.line.load import load_line
+from cellrt.packml import State
+from cellrt.scan.commands import Operation
+from cellrt.supervisor import Goal
+
+LINE = load_line(Path(__file__).parent / "lines" / "sorting_line.toml")
+S_NS = 1_000_000_000
+
+
+@pytest.fixture
+def line() -> VirtualLine:
+    virtual = VirtualLine(LINE)
+    virtual.pursue(Goal.RUN)
+    return virtual
+
+
+def run(line: VirtualLine, for_s: float) -> None:
+    for _ in line.run(round(for_s * S_NS)):
+        pass
+
+
+def take_away(line: VirtualLine) -> int:
+    """A hand takes the board from the last zone, and says so to its cell; the board's number."""
+    image = line.twin.plant_image
+    leaf = image.layout.find("transport.zones.3.belt.board.id")
+    number = int(image.read(leaf))
+    image.write(leaf, 0)
+    runner = line.twin.runner
+    runner.image.write(line.plan.layout.find("oven_infeed.board.id"), 0)
+    return number
+
+
+def test_bad_boards_go_aside_and_good_ones_on_in_order(line: VirtualLine) -> None:
+    passed = []
+    for _ in range(9):
+        run(line, 30.0)
+        passed.append(take_away(line))
+    run(line, 0.1)
+    assert passed == list(range(1, 2 * len(passed), 2))
+    census, boards = line.census(), line.journal.boards
+    assert boards["rejected"] == census["rejected"] >= len(passed) - 1
+    assert census["entered"] == census["rejected"] + census["in_line"] + len(passed)
+
+
+def test_full_stack_holds_the_sorter_until_a_person_has_emptied_it(line: VirtualLine) -> None:
+    image = line.twin.plant_image
+    image.write(image.layout.find("transport.ejector.stacked"), 10)
+    run(line, 3.5)
+    image.write(image.layout.find("transport.ejector.full_s"), -60.0)
+    run(line, 26.5)
+    take_away(line)
+    run(line, 25.0)
+    assert line.read("sorting.unit.state") == State.HELD
+    assert line.read("sorting.board.id") == 2 and line.census()["rejected"] == 0
+    run(line, 80.0)
+    assert line.read("sorting.unit.state") in (State.EXECUTE, State.SUSPENDED)
+    assert line.census()["rejected"] == line.journal.boards["rejected"] >= 1
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.2, 0.8, 1.4, 1.8])
+def test_pushing_stopped_and_started_again_loses_no_board(
+    line: VirtualLine, after_s: float
+) -> None:
+    pushing = LINE.cells["sorting"].type.sequence.names.index("pushing")
+    run(line, 20.0)
+    take_away(line)
+    while line.read("sorting.unit.step") != pushing:
+        run(line, 0.1)
+    run(line, after_s)
+    abort = line.supervisor.commander.command(
+        Operation.PACKML, list(line.plan.cells).index("sorting"), 8, line.now_ns
+    )
+    for _ in line.twin.run(1, [abort]):
+        pass
+    run(line, 5.0)
+    assert line.read("sorting.unit.state") == State.ABORTED
+    line.pursue(Goal.RUN)
+    run(line, 30.0)
+    census = line.census()
+    assert census["entered"] == census["rejected"] + census["in_line"] + 1
+    assert line.read("sorting.unit.state") in (State.EXECUTE, State.SUSPENDED)
+    assert census["rejected"] >= 1
