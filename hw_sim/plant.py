@@ -73,6 +73,21 @@ def sow(image: Image, seed: int) -> None:
         image.write(image.layout.find(f"{name}.seed"), own)
 
 
+def set_out(image: Image, values: Mapping[str, Scalar]) -> None:
+    """Set tags as they are found at power-up. Raises ValueError for one that cannot be so."""
+    for tag, value in values.items():
+        try:
+            leaf = image.layout.find(tag)
+        except KeyError:
+            raise ValueError(f"{tag!r} is no tag of a simulated device") from None
+        kind = leaf.field.kind
+        if isinstance(value, bool) != (kind is bool) or (
+            kind is int and not isinstance(value, int)
+        ):
+            raise ValueError(f"{tag} is {kind.__name__} and cannot be {value!r}")
+        image.write(leaf, value)
+
+
 def boards(image: Image) -> list[int]:
     """Ids of the boards on belts, belt by belt."""
     ids = (image.read(image.layout.find(f"{b}.board.id")) for b in belt_paths(_devices(image)))

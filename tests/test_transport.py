@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,34 @@ def test_pushing_stopped_and_started_again_loses_no_board(
     assert census["entered"] == census["rejected"] + census["in_line"] + 1
     assert line.read("sorting.unit.state") in (State.EXECUTE, State.SUSPENDED)
     assert census["rejected"] >= 1
+
+
+def test_plant_is_found_as_the_line_file_says() -> None:
+    start = {"transport.ejector.stacked": 4, "transport.zones.2.speed_mm_s": 80.0}
+    found = VirtualLine(replace(LINE, sim=replace(LINE.sim, start=start))).twin.plant_image
+    assert {tag: found.read(found.layout.find(tag)) for tag in start} == start
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "says"),
+    [
+        ("transport.zone.2.speed_mm_s", 80.0, "is no tag of a simulated device"),
+        ("transport.push", 1, "transport.push is bool and cannot be 1"),
+        ("transport.ejector.stacked", 1.5, "is int and cannot be 1.5"),
+    ],
+)
+def test_plant_cannot_be_found_so(tag: str, value: float, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        VirtualLine(replace(LINE, sim=replace(LINE.sim, start={tag: value})))
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        ("transport.push", "transport.zones.9.run"),
+        ("transport.push", "transport.ejector.stacked"),
+    ],
+)
+def test_wire_that_joins_no_two_tags_is_refused(wire: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="joins no two tags of one type"):
+        VirtualLine(replace(LINE, sim=replace(LINE.sim, wires=(wire,))))

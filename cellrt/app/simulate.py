@@ -18,7 +18,7 @@ from cellrt.tags import Scalar
 from cellrt.twin import Twin
 from cellrt.wire import Ints
 from hw_sim.device import SimDevice
-from hw_sim.plant import assemble, census, sow
+from hw_sim.plant import assemble, census, set_out, sow
 
 DECIDE_EVERY = 10
 """The supervisor of a twin is asked every so many scans."""
@@ -34,6 +34,7 @@ def simulated_plant(line: LineSpec, seed: int) -> tuple[Assembly, Image]:
     assembly = assemble(simulated_devices(line), line.sim.belts, line.sim.power, line.sim.wires)
     image = Image(assembly.layout)
     sow(image, seed)
+    set_out(image, line.sim.start)
     return assembly, image
 
 

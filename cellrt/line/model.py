@@ -87,6 +87,9 @@ class SimTable(Shape):
     wires: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
         default=[], examples=['[["robot.x_mm", "gripper.x_mm"]]']
     )
+    start: dict[str, bool | int | float] = Field(
+        default={}, examples=['{ "reflow.zones.0.degC" = 150.0 }']
+    )
 
 
 class ReactionTable(Shape):

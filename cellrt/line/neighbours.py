@@ -85,9 +85,10 @@ def sim(file: Tables, source: Source) -> SimSpec:
     named += [(("sim", "wires"), end) for wire in wires for end in wire]
     if table.power is not None:
         named.append((("sim", "power"), table.power))
+    named += [(("sim", "start", tag), tag) for tag in table.start]
     for keys, end in named:
         device = end.partition(".")[0]
         if device not in file.devices:
             mend = choose(device, file.devices)
             source.fault(keys, f"unknown device {device!r} in {end!r}", mend)
-    return SimSpec(belts, table.power, wires)
+    return SimSpec(belts, table.power, wires, table.start)

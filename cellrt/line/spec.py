@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellrt.cell import Cell
@@ -55,12 +55,13 @@ class HandoverSpec:
 
 @dataclass(frozen=True)
 class SimSpec:
-    """How the simulated plant is put together: belts from end to end, the power, and what one
-    device senses of another (pairs of tags)."""
+    """How the simulated plant is put together: belts from end to end, the power, what one device
+    senses of another (pairs of tags), and how it is found when it is switched on (tags' values)."""
 
     belts: tuple[tuple[str, str], ...] = ()
     power: str | None = None
     wires: tuple[tuple[str, str], ...] = ()
+    start: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
