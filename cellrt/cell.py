@@ -33,9 +33,6 @@ from cellrt.tags import Record, Scalar, Var
 SUSPEND_AFTER_NS = 30_000_000_000
 """Starved or blocked for so long is Suspended; a state that flaps with boards says nothing."""
 
-FINISH_LIMIT_NS = 60_000_000_000
-"""A Stop, Hold, Suspend or Complete that cannot end the work under way goes on without its end."""
-
 POWER_UP_NS = 30_000_000_000
 """Power-up is Stopped; devices that have not answered by then make it Aborted."""
 
@@ -82,6 +79,10 @@ class Cell(Record):
     gives: ClassVar[str] = "board"
     """The `Board` from which the outfeed gives. A cell that holds several boards takes them into
     `board` and gives them from another."""
+
+    finish_s: ClassVar[float] = 60.0
+    """A Stop, Hold, Suspend or Complete that cannot end the work under way by then goes on without
+    its end. As long as an oven takes to run out."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -150,6 +151,7 @@ class Cell(Record):
         def guards(self) -> int: ...
         def next_step(self, step: int, conditions: int) -> int: ...
         def late_rules(self) -> int: ...
+        def finish_limit_ns(self) -> int: ...
         def late_rule(self, step: int) -> int: ...
         def step_within_ns(self, step: int) -> int: ...
         def step_action(self) -> None: ...
@@ -228,7 +230,7 @@ def finish(cell: Cell, work_too: bool) -> bool:
     run_sequence(cell)
     if not cell.ports_moving() and (not work_too or cell.work_complete()):
         return True
-    return time_in_state_ns(cell) > FINISH_LIMIT_NS
+    return time_in_state_ns(cell) > cell.finish_limit_ns()
 
 
 @compiled

@@ -137,6 +137,10 @@ def late_rules(self):
     """Bits of the rules that say how long a step may take."""
     return LATE_RULES
 
+def finish_limit_ns(self):
+    """How long the end of the work under way may take."""
+    return FINISH_LIMIT_NS
+
 def rule_trigger(self, rule):
     """The `packml.Trigger` bit that the loss of a rule asks for."""
     return int(RULE_TRIGGER[rule])
@@ -178,6 +182,7 @@ def _tables(cell: type[Cell]) -> dict[str, Any]:
     return {
         "RUNNING_ONLY": sum(1 << n for n, i in enumerate(interlocks) if i.only_running),
         "LATE_RULES": sum(1 << rule for rule in late if rule >= 0),
+        "FINISH_LIMIT_NS": round(cell.finish_s * 1e9),
         "RULE_TRIGGER": np.array(triggers, np.int64),
         "RULE_CAUSE": np.array(causes, np.int64),
         "LATE_RULE": np.array(late or [-1], np.int64),

@@ -245,6 +245,22 @@ def test_stopping_waits_for_the_work_but_not_for_ever(press: VirtualCell) -> Non
     assert press.scan() is State.STOPPED
 
 
+class SlowPress(Press):
+    """It may take ten minutes to end its work."""
+
+    finish_s = 600.0
+
+
+def test_stopping_waits_as_long_as_the_cell_needs() -> None:
+    slow = VirtualCell(SlowPress, compiled=False)
+    slow.scan(estop_released=True, water_flows=True, oil_enough=True)
+    slow.to_execute().cell.busy = True
+    slow.scan(Command.STOP)
+    assert slow.scan_for(600.0) is State.STOPPING
+    slow.scan()
+    assert slow.scan() is State.STOPPED
+
+
 def test_execute_complete_ends_the_work_then_is_complete(press: VirtualCell) -> None:
     press.to_execute().cell.busy = True
     press.scan(Command.COMPLETE)

@@ -40,8 +40,8 @@ from cellrt.tags import Leaf, Scalar
 from cellrt.wire import Ints
 
 SHARED_MEMORY = Path("/dev/shm")
-DRAIN_S = 90.0
-"""Logical time that a stop may take before it is made short."""
+STARTS_STOPPING_S = 30.0
+"""Logical time that a stop may take beside what the slowest cell needs to end its work."""
 DEVICES_ANSWER_S = 5.0
 BRAIN_BACK_S = 10.0
 SCAN_ENDS_S, REST_ENDS_S = 2.0, 3.0
@@ -195,13 +195,18 @@ class Run:
 
     def _drain(self) -> None:
         """Work in the machines ends, then the cells go to Stopped; a second signal cuts that short."""
-        asked, until_s = False, time.monotonic() + DRAIN_S / self.options.speed + 5.0
+        asked, until_s = False, time.monotonic() + self.drain_s / self.options.speed + 5.0
         while self.stops < 2 and time.monotonic() < until_s and self.snapshot:
             self._look()
             asked = asked or self._ask(do="pursue", goal="stop")
             if asked and self.brain.get("goal") == "stop" and self.brain.get("reached"):
                 return
             time.sleep(TICK_S)
+
+    @property
+    def drain_s(self) -> float:
+        """Logical time that a stop may take before it is made short."""
+        return STARTS_STOPPING_S + max(c.type.finish_s for c in self.line.cells.values())
 
     def _look(self) -> None:
         """Look after the processes, and at what the line does."""
