@@ -15,7 +15,7 @@ import numpy as np
 from cellrt.handover import Board, Infeed, Link, Outfeed
 from cellrt.interlock import INPUTS_GOOD, Cause
 from cellrt.packml import ACTING, RUNNING, State, trigger_of
-from cellrt.tags import DeclarationError, Role
+from cellrt.tags import DeclarationError, Role, leaves
 
 if TYPE_CHECKING:
     from cellrt.cell import Cell
@@ -32,6 +32,22 @@ def rules(cell: type[Cell]) -> tuple[str, ...]:
 def all_interlocks(cell: type[Cell]) -> tuple[Any, ...]:
     """Inputs first: stale input is the first suspect."""
     return (INPUTS_GOOD, *cell.interlocks)
+
+
+def tags_read(cell: type[Cell], condition: str) -> set[str]:
+    """Tags on which a condition may rely: itself, or all whose names its method and those it calls use."""
+    names: set[str] = set()
+    waiting = {condition}
+    while waiting:
+        name = waiting.pop()
+        names.add(name)
+        code = getattr(getattr(cell, name, None), "__code__", None)
+        waiting |= set(code.co_names) - names if code else set()
+    return {
+        path
+        for path, _ in leaves(cell)
+        if names.issuperset(part for part in path.split(".") if not part.isdecimal())
+    }
 
 
 def declare(cell: type[Cell]) -> None:

@@ -37,7 +37,8 @@ class Journal:
     """Appends events. `path` None keeps them in memory (twin and tests).
 
     `boards` counts what the first cells handed on, entered, and what left the line: completed, rejected
-    (failed), rework (to be repaired) and scrapped (to be taken out by hand).
+    (failed), rework (to be repaired) and scrapped (to be taken out by hand). `forces` are what is forced
+    by the last event, by tag.
     """
 
     def __init__(self, plan: Plan, path: Path | None = None, epoch: int = 1) -> None:
@@ -48,6 +49,7 @@ class Journal:
         self._digest = hashlib.sha256()
         self.boards: Counter[str] = Counter()
         self.departed: Counter[str] = Counter()
+        self.forces: dict[str, Entry] = {}
         fed = {h.downstream.partition(".")[0] for h in plan.line.handovers}
         feeding = {h.upstream.partition(".")[0] for h in plan.line.handovers}
         self._first = feeding - fed
@@ -135,6 +137,12 @@ class Journal:
         elif entry["event"] == "BoardLeft":
             way = _WAYS.get(entry["route"])
             self.boards[way or ("rejected" if entry["result"] == "Failed" else "completed")] += 1
+        elif entry["event"] == "Forced":
+            self.forces[entry["tag"]] = entry
+        elif entry["event"] == "Unforced":
+            self.forces.pop(entry["tag"], None)
+        elif entry["event"] == "Started":  # a scan that begins anew has none
+            self.forces.clear()
 
 
 _WAYS = {int(Route.REWORK): "rework", int(Route.REMOVAL): "scrapped"}

@@ -12,6 +12,7 @@ from cellrt.scan.commands import Operation, Origin, Refusal
 from cellrt.scan.events import Event
 from cellrt.scan.plan import Plan
 
+OF_TERMINALS = (Operation.FORCE, Operation.UNFORCE)
 Entry = dict[str, Any]
 """An event in words; its first keys are `t_ns`, `event` and the subject."""
 
@@ -54,6 +55,8 @@ class Narrator:
             Event.PARAMETER: self._parameter,
             Event.DEVICE: lambda k, a, b, c, d: {"device": plan.devices[k], "good": bool(a)},
             Event.OVERRUN: lambda k, a, b, c, d: {"skipped": a, "late_ns": b},
+            Event.FORCED: self._forced,
+            Event.UNFORCED: self._unforced,
             Event.LOST: lambda k, a, b, c, d: {"lost": a},
         }
 
@@ -120,6 +123,8 @@ class Narrator:
         names: Sequence[str] = self._cells
         if operation == Operation.PARAMETER:
             names = [p.path for p in self._plan.parameters]
+        elif operation in OF_TERMINALS:
+            names = [t.name for t in self._plan.terminals]
         return names[target] if 0 <= target < len(names) else str(target)
 
     def _parameter(self, k: int, before: int, after: int, number: int, _d: int) -> Entry:
@@ -129,6 +134,16 @@ class Narrator:
             "after_bits": after,
             "command": number,
         }
+
+    def _forced(self, k: int, raw: int, until_ns: int, number: int, _d: int) -> Entry:
+        terminal = self._plan.terminals[k]
+        told: Entry = {"tag": terminal.name, "value": terminal.point.value(raw)}
+        return told | {"until_ns": until_ns, "command": number}
+
+    def _unforced(self, k: int, raw: int, number: int, _c: int, _d: int) -> Entry:
+        terminal = self._plan.terminals[k]
+        told: Entry = {"tag": terminal.name, "value": terminal.point.value(raw)}
+        return told | ({"command": number} if number else {"expired": True})
 
 
 def sentence(entry: Entry) -> str:

@@ -56,10 +56,17 @@ class Commander:
     number: int = 0
     last_event: int = 0
 
-    def command(self, operation: Operation, target: int, argument: int, now_ns: int) -> list[int]:
-        """The eight words of a command."""
+    def command(
+        self,
+        operation: Operation,
+        target: int,
+        argument: int,
+        now_ns: int,
+        for_ns: int = EXPIRES_AFTER_NS,
+    ) -> list[int]:
+        """The eight words of a command that holds for `for_ns`."""
         self.number += 1
-        expires_ns = now_ns + EXPIRES_AFTER_NS
+        expires_ns = now_ns + for_ns
         return [
             self.number,
             self.origin,

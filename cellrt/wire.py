@@ -70,6 +70,19 @@ class Point:
     scale: float = 1.0
     offset: float = 0.0
 
+    def value(self, raw: int) -> bool | int | float:
+        """What a raw value stands for.
+
+        >>> Point("level", "input:1", Wire.U16, scale=0.5).value(9)
+        4.5
+        """
+        if self.wire is Wire.BOOL:
+            return raw != 0
+        if self.wire.is_float:
+            return float(np.int64(raw).view(np.float64))
+        plain = self.scale == 1.0 and self.offset == 0.0
+        return raw if plain else raw * self.scale + self.offset
+
 
 @dataclass(frozen=True)
 class DeviceMap:

@@ -138,8 +138,19 @@ class Session:
         chance = self.chance
         what = chance.choice((*Command, Command.CLEAR, Command.RESET, Command.START))
         number, expires = chance.randrange(1 << 40), 1 << 60
+        if chance.random() < 0.2:
+            return self.force(number)
         operation = chance.choice((Operation.PACKML,) * 8 + (Operation.MODE, 99))
         return [number, 1, int(operation), chance.randrange(-1, 3), int(what), expires, 0, 1]
+
+    def force(self, number: int) -> list[int]:
+        """A force on some terminal for some scans, or the end of one."""
+        chance = self.chance
+        terminal, raw = chance.randrange(-1, len(self.plan.terminals) + 1), chance.randrange(3)
+        if chance.random() < 0.3:
+            return [number, 1, int(Operation.UNFORCE), terminal, 0, 1 << 60, 0, 1]
+        until_ns = self.runner.now_ns + chance.randrange(60) * self.plan.line.period_ns
+        return [number, 1, int(Operation.FORCE), terminal, raw, until_ns, 0, 1]
 
     def save(self) -> None:
         """What the ring has into the file."""

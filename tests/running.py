@@ -147,6 +147,10 @@ class RunningLine:
         self.wait(lambda: self.region.heartbeat(role) > beat, f"a heartbeat of {role.name}")
         return self.region.pid(role)
 
+    def told(self) -> str:
+        """What `cellrt run` has printed."""
+        return (self.folder / "told.txt").read_text()
+
     # What the line does
 
     def ask(self, **request: Any) -> dict[str, Any]:

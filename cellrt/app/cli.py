@@ -245,6 +245,46 @@ def set_parameter(
 
 
 @app.command()
+def force(
+    tag: Annotated[str, typer.Argument(help="an input or output; none: list what is forced")] = "",
+    value: Annotated[str, typer.Argument(help="true, false or a number")] = "",
+    for_s: Annotated[float, typer.Option("--for", help="logical time in s")] = 0.0,
+    line: LineName = "",
+) -> None:
+    """Hold an input or output of a running line at a value for a while, or list what is held.
+
+    Safe reactions win over a forced output, and what safety relies on is never forced.
+    """
+    from cellrt.app.refusals import UsageError
+
+    with refusals():
+        if tag and not (value and for_s):
+            raise UsageError(
+                f"force {tag}: give a value and for how long: `force TAG VALUE --for S`"
+            )
+        if tag:
+            _ask(line, do="force", tag=tag, value=_value(value), for_s=for_s)
+            return
+        for each in _ask(line, do="forces")["forces"]:
+            print(f"{each['tag']} = {_shown(each['value'])}  {each['left_s']:.1f} s left")
+
+
+@app.command()
+def unforce(
+    tag: Annotated[str, typer.Argument(help="a forced input or output")] = "",
+    all_: Annotated[bool, typer.Option("--all", help="every force")] = False,
+    line: LineName = "",
+) -> None:
+    """End a force, or all of them."""
+    from cellrt.app.refusals import UsageError
+
+    with refusals():
+        if bool(tag) is all_:
+            raise UsageError("unforce: give one tag, or --all")
+        _ask(line, do="unforce", tag=tag or None)
+
+
+@app.command()
 def journal(
     last: Annotated[int, typer.Option(help="how many events")] = 50,
     subject: Annotated[
@@ -275,6 +315,16 @@ def _socket_of(line: str) -> Path:
         names = ", ".join(p.parent.name for p in running) or "none"
         raise ControlError(f"say which line with --line; running: {names}")
     return running[0]
+
+
+def _value(text: str) -> bool | float:
+    """What a person writes for a value. Raises ValueError."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither true, false nor a number") from None
 
 
 def _shown(value: bool | int | float) -> str:

@@ -93,7 +93,10 @@ def render(run: Run) -> Group:
             str(run.read(f"{cell}.unit.boards_out")),
             f"{event['event']} {brief(event)}"[:EVENT_WIDTH] if event else "",
         )
-    return Group(table, Text(scan_line(run)), Text(device_line(run), style="dim"))
+    lines = [Text(scan_line(run)), Text(device_line(run), style="dim")]
+    if run.snapshot.forces:
+        lines.append(Text(forces_line(run), style="bold red"))
+    return Group(table, *lines)
 
 
 def starting(run: Run) -> str:
@@ -133,6 +136,13 @@ def device_line(run: Run) -> str:
     return f"input age p50 {age['p50']:.1f} p99 {age['p99']:.1f} ms  {devices}"
 
 
+def forces_line(run: Run) -> str:
+    """What is not as field and logic have it."""
+    forces = [f"{e['tag']} = {e['value']}" for e in run.brain.get("forces", [])]
+    count = run.snapshot.forces if run.snapshot else 0
+    return f"FORCED {count}: {', '.join(forces)}"
+
+
 def plain_line(run: Run) -> str:
     """The whole line in one line, for logs."""
     if run.snapshot is None:
@@ -140,4 +150,5 @@ def plain_line(run: Run) -> str:
     states = " ".join(
         f"{cell}={words(State(int(run.read(f'{cell}.unit.state'))))}" for cell in run.plan.cells
     )
-    return f"{title(run)}  {states}"
+    forced = f"  {forces_line(run)}" if run.snapshot.forces else ""
+    return f"{title(run)}  {states}{forced}"

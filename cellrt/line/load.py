@@ -14,7 +14,7 @@ from cellrt.line.device_map import LoadedMap, load_map
 from cellrt.line.join import Joiner, Joint, check_stations
 from cellrt.line.model import DeviceTable, LineTable
 from cellrt.line.neighbours import handovers, sim
-from cellrt.line.problem import LineError
+from cellrt.line.problem import LineError, choose
 from cellrt.line.resolve import ResolveError, find_map, resolve, resolve_cell, search_beside
 from cellrt.line.source import Source, parse, read
 from cellrt.line.spec import CellSpec, DeviceSpec, LineSpec
@@ -47,6 +47,7 @@ def load_line(path: Path) -> LineSpec:
     cells = _cells(file, kinds, maps, source)
     between = handovers(file, kinds, source)
     plant = sim(file, source)
+    _check_safety(file, source)
     if source.problems or file.line is None:
         raise LineError(source.problems)
     warnings = dict.fromkeys(str(w) for loaded in maps.values() if loaded for w in loaded.warnings)
@@ -62,6 +63,7 @@ def load_line(path: Path) -> LineSpec:
         file.line.unattended,
         tuple(warnings),
         source.text,
+        tuple(file.line.safety),
     )
 
 
@@ -155,6 +157,14 @@ def _devices(
         devices[name] = DeviceSpec(name, loaded.map, table.address, *times, table.sim)
     check_stations(devices.values(), source)
     return devices
+
+
+def _check_safety(file: Tables, source: Source) -> None:
+    """`[line] safety` names devices."""
+    for place, name in enumerate(file.line.safety if file.line else ()):
+        if name not in file.devices:
+            mend = choose(name, file.devices)
+            source.fault(("line", "safety", place), f"no device {name!r} for safety", mend)
 
 
 def _check_device(

@@ -47,6 +47,7 @@ class LineTable(Shape):
     period_ms: float = Field(ge=0.2, le=1000, examples=["10"])
     seed: int = Field(1, ge=0, le=INT64_MAX, examples=["1"])
     unattended: bool = Field(False, examples=["false"])
+    safety: list[str] = Field([], examples=['["safety"]'])
 
 
 class DeviceTable(Shape):

@@ -68,7 +68,7 @@ class SimSpec:
 class LineSpec:
     """A line, ready to be planned. `unattended`: it may restart by itself when armed locally.
 
-    `warnings` are lines to show to whoever starts it; `text` is the line file as it was read.
+    No point of a device in `safety` may be forced. `warnings` are lines to show to whoever starts it; `text` is the line file as it was read.
     """
 
     name: str
@@ -82,3 +82,4 @@ class LineSpec:
     unattended: bool
     warnings: tuple[str, ...]
     text: str
+    safety: tuple[str, ...] = ()

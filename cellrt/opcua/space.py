@@ -16,7 +16,7 @@ from cellrt.opcua.mirror import PUBLISHED_CHANGES, SHED_CHANGES, Row
 from cellrt.opcua.nodes import Nodes, name_of, standard
 from cellrt.opcua.units import engineering_units, eu_range
 from cellrt.scan.plan import Plan
-from cellrt.scan.snapshot import EPOCH, SCAN, SNAPSHOT_HEAD, image_base, snapshot_words
+from cellrt.scan.snapshot import EPOCH, FORCES, SCAN, SNAPSHOT_HEAD, image_base, snapshot_words
 from cellrt.tags import WORD, Field, Record, Role, places
 
 OBJECTS = standard(ObjectIds.ObjectsFolder)
@@ -124,6 +124,7 @@ def add_diagnostics(space: Space, line: ua.NodeId) -> None:
     folder = nodes.folder(line, "/Diagnostics", "Diagnostics")
     space.add_word(folder, "Scan", SCAN, int, "number of the scan that is shown")
     space.add_word(folder, "Epoch", EPOCH, int, "starts of the scan process")
+    space.add_word(folder, "Forces", FORCES, int, "inputs and outputs that are forced")
     devices = nodes.folder(folder, "/Diagnostics/Devices", "Devices", "true: fresh and well")
     for sample in plan.samples:
         space.add_word(devices, sample.device.name, SNAPSHOT_HEAD + sample.base + 1, bool, "")

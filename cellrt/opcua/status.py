@@ -18,6 +18,7 @@ ANSWERS = {
     Refusal.OUT_OF_LIMITS: (Codes.BadOutOfRange, "refused: out of limits"),
     Refusal.UNKNOWN_OPERATION: (Codes.BadInvalidArgument, "refused: there is no such command"),
     Refusal.QUEUE_FULL: (Codes.BadResourceUnavailable, "refused: too many commands at once"),
+    Refusal.SAFETY: (Codes.BadUserAccessDenied, "refused: safety relies on it"),
     Refusal.UNKNOWN: (Codes.BadTimeout, "not answered: it may or may not have been carried out"),
 }
 """By the scan's answer: the code that the client gets, and the same in words."""

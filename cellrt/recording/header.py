@@ -25,7 +25,7 @@ from cellrt.scan.recorder import state_words
 from cellrt.tags import WORD, Role
 from cellrt.wire import Ints
 
-FORMAT = 1
+FORMAT = 2
 MAGIC = b"cellrec\n"
 _LENGTH_BYTES, _HASH_BYTES = 8, 32
 _LONGEST = 1 << 28
@@ -78,7 +78,11 @@ class Header:
             tags = [name for name, _, offset in self.tags if at <= offset < at + WORD]
             return "tag " + " or ".join(tags) if tags else "the image"
         at = (at - self.image_bytes) // WORD
-        return f"output {self.outputs[at]}" if at < len(self.outputs) else "what was last reported"
+        return (
+            f"output {self.outputs[at]}"
+            if at < len(self.outputs)
+            else "forces or what was last reported"
+        )
 
     def differing(self, ours: Ints, told: Ints) -> tuple[str, ...]:
         """Names of what differs between two states, as keyframes hold them behind the inputs."""
@@ -87,7 +91,9 @@ class Header:
         sizes = {"bool": 1, "int": WORD, "float": WORD}
         names = [f"tag {n}" for n, kind, at in self.tags if octets[at : at + sizes[kind]].any()]
         names += [f"output {n}" for k, n in enumerate(self.outputs) if words[first + k]]
-        names += ["what was last reported"] if words[first + len(self.outputs) :].any() else []
+        names += (
+            ["forces or what was last reported"] if words[first + len(self.outputs) :].any() else []
+        )
         return tuple(names)
 
 

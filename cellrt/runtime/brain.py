@@ -28,7 +28,7 @@ from cellrt.shared.memory import Role
 from cellrt.shared.ring import RingReader
 from cellrt.shared.ringfile import RingFileReader, attach
 from cellrt.shared.triple import TripleReader
-from cellrt.supervisor import Commander, Goal, Supervisor
+from cellrt.supervisor import EXPIRES_AFTER_NS, Commander, Goal, Supervisor
 from cellrt.tags import Leaf, Scalar
 
 TICK_S = 0.05
@@ -181,10 +181,16 @@ class Brain:
         except OSError as error:
             self._log.error("retained values not saved", reason=str(error))
 
-    async def send(self, operation: Operation, target: int, argument: int) -> Refusal:
-        """An operator's command; the scan's answer."""
-        now_ns = self.snapshot.now_ns if self.snapshot else 0
-        return await self._operator.send(operation, target, argument, now_ns)
+    async def send(
+        self,
+        operation: Operation,
+        target: int,
+        argument: int,
+        for_ns: int = EXPIRES_AFTER_NS,
+    ) -> Refusal:
+        """An operator's command, which holds for `for_ns` from now on; the scan's answer."""
+        now_ns = self.station.logical_ns(time.monotonic_ns()) if self.snapshot else 0
+        return await self._operator.send(operation, target, argument, now_ns, for_ns)
 
     def status(self) -> dict[str, Any]:
         """What `cellrt run` and others show of the line, up to the last event."""
@@ -199,6 +205,7 @@ class Brain:
             "boards": dict(self.journal.boards),
             "departed": dict(self.journal.departed),
             "journal": self.journal.hash(),
+            "forces": list(self.journal.forces.values()),
             "recent": list(self.recent)[-40:],
         }
 

@@ -19,15 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellrt.line.values import NOUNS
 from cellrt.narrate import words
 from cellrt.packml import Command, Mode
 from cellrt.scan.commands import Operation, Refusal
+from cellrt.scan.tables import check_carried, raw_value
 from cellrt.supervisor import Goal
 
 if TYPE_CHECKING:
     from cellrt.runtime.brain import Brain
 
 REQUEST_BYTES = 65_536
+LONGEST_FORCE_S = 86_400.0
 
 
 class ControlError(Exception):
@@ -155,6 +158,47 @@ class ControlServer:
         bits = int(np.float64(value).view(np.int64)) if kind is float else int(value)
         answer = await self._brain.send(Operation.PARAMETER, parameters.index(tag), bits)
         return self._accepted(answer, f"{tag} = {value}")
+
+    async def _do_force(self, tag: str, value: bool | float, for_s: float) -> dict[str, Any]:
+        plan, number = self._brain.plan, self._terminal(tag)
+        point, kind = plan.terminals[number].point, plan.layout.find(tag).field.kind
+        if number in plan.safety_terminals:
+            raise ControlError(f"{tag}: safety relies on {point.name}; nobody forces it")
+        if not 0.0 < for_s <= LONGEST_FORCE_S:
+            raise ControlError(f"--for {for_s:g}: a force lasts up to {LONGEST_FORCE_S:g} s")
+        whole = math.isfinite(value) and value == int(value)
+        if (kind is int and not whole) or (kind is bool and value not in (0, 1)):
+            raise ControlError(f"{tag} = {value}: needs {NOUNS[kind]}")
+        leaf = plan.layout.find(tag)
+        try:
+            check_carried(point, leaf, kind(value))
+        except ValueError as error:
+            raise ControlError(str(error)) from None
+        raw, for_ns = raw_value(point, leaf, kind(value)), round(for_s * 1e9)
+        answer = await self._brain.send(Operation.FORCE, number, raw, for_ns)
+        return self._accepted(answer, f"force {tag} = {value:g}")
+
+    async def _do_unforce(self, tag: str | None = None) -> dict[str, Any]:
+        number = -1 if tag is None else self._terminal(tag)
+        answer = await self._brain.send(Operation.UNFORCE, number, 0)
+        return self._accepted(answer, f"unforce {tag or 'all'}")
+
+    def _do_forces(self) -> dict[str, Any]:
+        self._brain.drain()
+        now_ns = self._brain.snapshot.now_ns if self._brain.snapshot else 0
+        told = [
+            {"left_s": max(0.0, (entry["until_ns"] - now_ns) / 1e9)} | entry
+            for entry in self._brain.journal.forces.values()
+        ]
+        return {"forces": told}
+
+    def _terminal(self, tag: str) -> int:
+        """The number of the terminal of an input or output."""
+        numbers = self._brain.plan.terminal_of
+        if self._known(tag) not in numbers:
+            role = self._brain.plan.layout.find(tag).field.role.value
+            raise ControlError(f"{tag} is {role}; only inputs and outputs of devices are forced")
+        return numbers[tag]
 
     def _accepted(self, answer: Refusal, what: str) -> dict[str, Any]:
         if answer is not Refusal.ACCEPTED:

@@ -9,7 +9,7 @@ import numpy as np
 from cellrt.scan.commands import Operation, Refusal
 from cellrt.shared.memory import Section
 from cellrt.shared.queue import QueueWriter
-from cellrt.supervisor import Commander
+from cellrt.supervisor import EXPIRES_AFTER_NS, Commander
 
 ANSWER_WITHIN_S = 5.0
 
@@ -26,11 +26,18 @@ class Sender:
         """Send and not wait; False when the queue is full."""
         return self._queue.push(np.array(command, np.int64))
 
-    async def send(self, operation: Operation, target: int, argument: int, now_ns: int) -> Refusal:
+    async def send(
+        self,
+        operation: Operation,
+        target: int,
+        argument: int,
+        now_ns: int,
+        for_ns: int = EXPIRES_AFTER_NS,
+    ) -> Refusal:
         """Send and wait for the answer. One that a restart left unanswered is UNKNOWN, and so is one
         that no scan has answered in time: it may have been carried out, and is never sent again.
         """
-        command = self.commander.command(operation, target, argument, now_ns)
+        command = self.commander.command(operation, target, argument, now_ns, for_ns)
         answer: asyncio.Future[Refusal] = asyncio.get_running_loop().create_future()
         self._waiting[command[0]] = answer
         if not self.push(command):

@@ -2,7 +2,7 @@
 
 A command is eight words: number, origin, `Operation`, target, argument, logical time at which it expires,
 the number of the last event that its sender had seen, and the epoch that it is meant for. Accepted or
-refused is an event.
+refused is an event. A command that goes on having an effect, as a force does, has it until it expires.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from cellrt.compiled import compiled
 from cellrt.packml import PACKML, Command, Mode, State, trigger_of
 from cellrt.scan.events import U_MODE, U_REQUESTS, U_STATE, emit
+from cellrt.scan.force import force, unforce
 from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN
 from cellrt.scan.tables import Tables, Work
 from cellrt.wire import Floats, Ints
@@ -25,6 +26,8 @@ class Operation(IntEnum):
     PACKML = 1  # cell; packml.Command
     MODE = 2  # cell; packml.Mode
     PARAMETER = 3  # parameter; raw bits of the value
+    FORCE = 4  # terminal; raw value. The force ends when the command expires
+    UNFORCE = 5  # terminal, -1 all; 0
 
 
 class Refusal(IntEnum):
@@ -39,6 +42,7 @@ class Refusal(IntEnum):
     UNKNOWN_OPERATION = 6
     QUEUE_FULL = 7
     UNKNOWN = 8  # a restart left it unanswered; it is never sent again
+    SAFETY = 9  # nobody forces what safety relies on
 
 
 class Origin(IntEnum):
@@ -75,6 +79,11 @@ def obey(
             refusal = write_parameter(
                 tables, work, target, argument, input_reals[at + 4], now_ns, inputs[at]
             )
+        elif operation == 4:
+            real, until_ns = input_reals[at + 4], inputs[at + 5]
+            refusal = force(tables, work, target, argument, real, now_ns, until_ns, inputs[at])
+        elif operation == 5:
+            refusal = unforce(tables, work, target, inputs, input_reals, now_ns, inputs[at])
         else:
             refusal = 6
         emit(work, now_ns, COMMAND, inputs[at + 1], inputs[at], target, operation, refusal)

@@ -32,6 +32,8 @@ class Event(IntEnum):
     OVERRUN = 11  # 0; scans skipped, lateness ns, 0, 0
     LOST = 12  # 0; events lost, 0, 0, 0
     BOARD_LEFT = 13  # cell; board, result, product, route: given to no other cell, it left the line
+    FORCED = 14  # terminal; raw value, until ns, command's number, 0
+    UNFORCED = 15  # terminal; raw value, command's number or 0: it expired, 0, 0
 
 
 STATE, STEP, BOARD_IN, BOARD_OUT, TRIPPED, HANDOVER, DEVICE, LOST = 2, 3, 4, 5, 6, 7, 10, 12

@@ -175,7 +175,7 @@ def publish_all(
     publish_retained(w, desk)
     if desk.status[SCANS] % desk.snapshot_every == 0:
         s = desk.snapshot
-        s[0], s[1], s[2], s[3] = scan, now_ns, epoch, woke_ns
+        s[0], s[1], s[2], s[3], s[4] = scan, now_ns, epoch, woke_ns, w.forces[0]
         samples = s.size - 8 - w.image.words.size
         copy_bytes(s.ctypes.data + 64, inputs.ctypes.data, samples * 8)
         copy_bytes(s.ctypes.data + 64 + samples * 8, w.image.words.ctypes.data, w.image.bytes.size)

@@ -7,14 +7,15 @@ the same one, and `hash` proves it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from cellrt.assembly import Assembly
-from cellrt.declared import rules
+from cellrt.declared import all_interlocks, rules, tags_read
 from cellrt.handover import Handover
 from cellrt.image import Layout
+from cellrt.interlock import Cause
 from cellrt.line.spec import DeviceSpec, LineSpec
 from cellrt.tags import Leaf, Record, Role
 from cellrt.wire import Point
@@ -42,6 +43,23 @@ class Sample:
     def first_raw(self) -> int:
         """Where the raw values begin in the inputs."""
         return self.base + SAMPLE_HEAD
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A point of a device in its place: the index of its raw value in the inputs or in the outputs, and
+    the tags that are joined to it."""
+
+    device: str
+    point: Point
+    role: Role
+    raw: int
+    tags: tuple[Leaf, ...]
+
+    @property
+    def name(self) -> str:
+        """Its first tag, or where there is none, device and point."""
+        return self.tags[0].path if self.tags else f"{self.device}.{self.point.name}"
 
 
 @dataclass(frozen=True)
@@ -128,6 +146,43 @@ class Plan:
                     leaf = self.layout.find(f"{cell.name}.{tag}")
                     if device == name and leaf.field.role is role:
                         yield number, cell.name, points.find(point), raws[point], leaf
+
+    @cached_property
+    def terminals(self) -> tuple[Terminal, ...]:
+        """Every point of every device, inputs first; its number in commands and events is its place."""
+        found = []
+        for role in (Role.INPUT, Role.OUTPUT):
+            tags: dict[int, list[Leaf]] = {}
+            for *_, raw, leaf in self.joined(role):
+                tags.setdefault(raw, []).append(leaf)
+            for sample in self.samples:
+                points, raw = sample.device.map.inputs, sample.first_raw + 1
+                if role is Role.OUTPUT:
+                    points, raw = sample.device.map.outputs, sample.output_base
+                for n, point in enumerate(points, raw):
+                    name = sample.device.name
+                    found.append(Terminal(name, point, role, n, tuple(tags.get(n, ()))))
+        return tuple(found)
+
+    @cached_property
+    def terminal_of(self) -> Mapping[str, int]:
+        """The number of the terminal that a tag is joined to, by tag."""
+        return {t.path: n for n, each in enumerate(self.terminals) for t in each.tags}
+
+    @cached_property
+    def safety_terminals(self) -> frozenset[int]:
+        """Terminals that nobody forces: every point of a safety device, and every input on which an
+        interlock for the cause GUARD or ESTOP relies."""
+        devices, tags = {self.line.sim.power, *self.line.safety}, set()
+        for cell in self.line.cells.values():
+            for rule in all_interlocks(cell.type):
+                if rule.cause >= Cause.GUARD:
+                    tags |= {f"{cell.name}.{tag}" for tag in tags_read(cell.type, rule.condition)}
+        return frozenset(
+            n
+            for n, each in enumerate(self.terminals)
+            if each.device in devices or not tags.isdisjoint(t.path for t in each.tags)
+        )
 
     @cached_property
     def parameters(self) -> tuple[Leaf, ...]:

@@ -1,7 +1,7 @@
 """Snapshots: one scan's inputs and image as a frozen view, for those who only look.
 
 The scan publishes a snapshot as one int64 array: SNAPSHOT_HEAD words (number of the scan, its
-logical time in ns, its epoch, its monotonic time in ns, the rest 0), the samples as they stand in
+logical time in ns, its epoch, its monotonic time in ns, how many forces there are, the rest 0), the samples as they stand in
 the inputs of the scan, then the words of the image.
 """
 
@@ -17,7 +17,7 @@ from cellrt.tags import WORD, Leaf, Scalar
 from cellrt.wire import Ints
 
 SNAPSHOT_HEAD = 8
-SCAN, NOW_NS, EPOCH, MONOTONIC_NS = 0, 1, 2, 3
+SCAN, NOW_NS, EPOCH, MONOTONIC_NS, FORCES = 0, 1, 2, 3, 4
 """Places in the head."""
 
 
@@ -83,6 +83,11 @@ class Snapshot:
     def monotonic_ns(self) -> int:
         """Monotonic time at which the scan began."""
         return int(self.words[MONOTONIC_NS])
+
+    @property
+    def forces(self) -> int:
+        """How many inputs and outputs are forced."""
+        return int(self.words[FORCES])
 
     def value(self, leaf: Leaf) -> Scalar:
         """A tag's value as a Python scalar."""

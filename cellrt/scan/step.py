@@ -6,6 +6,7 @@ from cellrt.compiled import compiled
 from cellrt.interlock import Kind
 from cellrt.scan.commands import obey
 from cellrt.scan.events import DEVICE, emit, report
+from cellrt.scan.force import force_inputs
 from cellrt.scan.solve import solve
 from cellrt.scan.tables import Tables, Work
 from cellrt.wire import Floats, Ints, gather, scatter
@@ -55,27 +56,40 @@ def read(
         if inputs[tables.trust[n, 1] + 1] == 0:
             work.image.bytes[tables.trust[n, 0]] = 0
     obey(tables, work, inputs, input_reals, now_ns, epoch)
+    force_inputs(tables, work, inputs, input_reals, now_ns)
 
 
 @compiled
 def write(tables: Tables, work: Work, now_ns: int, scan: int, epoch: int) -> None:
     """Outputs through their gates, then the heartbeat; events for what this scan changed.
 
-    A gated output's tag shows what is sent, not what the logic wanted.
+    A gated output's tag shows what is sent, not what the logic wanted. A forced one's goes on showing
+    what the logic wants, so that nothing of a force stays behind.
     """
     image, outputs = work.image, work.outputs
     for n in range(tables.gates.shape[0]):
         gate = tables.gates[n]
         cause, raw = image.words[gate[0]], gate[2]
         if cause == 0:
-            gather(tables.outputs, n, outputs, work.output_reals, image)
+            send(tables, work, n, raw)
             continue
         for_ns, at = now_ns - image.words[gate[1]], 3 * cause
         kind, after_ns = gate[at], gate[at + 1]
         if kind == KEEP or (kind == RUN_OUT and for_ns < after_ns):
-            gather(tables.outputs, n, outputs, work.output_reals, image)
+            send(tables, work, n, raw)
+            continue
         elif kind == TO or for_ns >= after_ns:
             outputs[raw] = gate[at + 2]
         scatter(tables.outputs, n, n + 1, outputs, work.output_reals, image)
     outputs[0], outputs[1] = scan, epoch
     report(tables, work, now_ns)
+
+
+@compiled
+def send(tables: Tables, work: Work, n: int, raw: int) -> None:
+    """Output row `n` goes out as it is forced, else as the logic wants it."""
+    terminal = tables.output_terminals[n]
+    if work.forced_until_ns[terminal] != 0:
+        work.outputs[raw] = work.forced[terminal]
+    else:
+        gather(tables.outputs, n, work.outputs, work.output_reals, work.image)

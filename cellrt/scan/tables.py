@@ -9,12 +9,13 @@ import numpy as np
 from cellrt.assembly import Schedule
 from cellrt.image import Image
 from cellrt.interlock import CAUSES, Cause
-from cellrt.scan.plan import Plan
-from cellrt.tags import WORD, Leaf, Role
+from cellrt.scan.plan import Plan, Terminal
+from cellrt.tags import WORD, Leaf, Role, Scalar
 from cellrt.wire import Floats, Ints, Point, Views, Wiring, gather, views, wiring
 
 EVENT_WORDS = 8
 EVENTS_A_SCAN = 256
+FLOAT_MAX = float(np.finfo(np.float64).max)
 
 
 class Tables(NamedTuple):
@@ -24,6 +25,10 @@ class Tables(NamedTuple):
     `trust` int64[n, 2]: byte of a cell's `io_good`, base of a sample that this cell depends on.
     `gates` int64[outputs, 3 + 3 * causes]: words of the cell's `cause` and `cause_since_ns`, raw index,
     then for each cause: `interlock.Kind`, delay in ns, safe raw value.
+    `forcing` are the rows of `inputs`, the index of the raw value being the terminal's number.
+    `terminals` int64[n, 2]: 1 where it may be forced, 1 where its raw value is a float's bits;
+    `carried` float64[n, 2]: the lowest and highest raw value that it may be forced to.
+    `output_terminals` int64[outputs]: the terminal of each row of `outputs`.
     `units` int64[cells, 5]: word of the unit's first tag, of the board that comes in, byte of `io_good`,
     word of the board that goes out, word where the next cell says what it holds (-1: there is none).
     `states` int64[handovers, 2]: words of a handover's state and of its offered board's id.
@@ -36,6 +41,10 @@ class Tables(NamedTuple):
     trust: Ints
     outputs: Wiring
     gates: Ints
+    forcing: Wiring
+    terminals: Ints
+    carried: Floats
+    output_terminals: Ints
     units: Ints
     states: Ints
     parameters: Ints
@@ -47,7 +56,8 @@ class Tables(NamedTuple):
 class Work(NamedTuple):
     """What one process's scan owns: the image, its outputs, and what it remembers to see changes.
 
-    `seen` int64[devices]: number of the last sample taken in. `cells` int64[cells, 5] and `links`
+    `forced` int64[terminals]: raw values of those whose `forced_until_ns` is not 0; `forces[0]` counts
+    them. `seen` int64[devices]: number of the last sample taken in. `cells` int64[cells, 5] and `links`
     int64[handovers]: what was last reported of each. `events` int64[EVENTS_A_SCAN, EVENT_WORDS] with
     their number in `event_count[0]`.
     """
@@ -55,6 +65,10 @@ class Work(NamedTuple):
     image: Views
     outputs: Ints
     output_reals: Floats
+    forced: Ints
+    forced_reals: Floats
+    forced_until_ns: Ints
+    forces: Ints
     seen: Ints
     cells: Ints
     links: Ints
@@ -72,6 +86,7 @@ def tables(plan: Plan) -> Tables:
         for n, s in enumerate(plan.samples)
     ]
     trust = sorted({(c, n) for n, c, *_ in (*joined_in, *joined_out)})
+    number = {(t.role, t.raw): n for n, t in enumerate(plan.terminals)}
     word = {t: plan.layout.place(t)[0] // WORD for t in _watched(plan)}
     return Tables(
         plan.assembly.schedule(),
@@ -80,6 +95,13 @@ def tables(plan: Plan) -> Tables:
         _ints([[_io_good(plan, c), plan.samples[n].base] for c, n in trust], 2),
         wiring([(p, t) for *_, p, _, t in joined_out], [raw for *_, raw, _ in joined_out]),
         _ints([_gate(plan, c, p, raw, t) for _, c, p, raw, t in joined_out], 3 + 3 * len(CAUSES)),
+        wiring(
+            [(p, t) for *_, p, _, t in joined_in],
+            [number[Role.INPUT, raw] for *_, raw, _ in joined_in],
+        ),
+        _ints([_terminal(plan, n) for n in range(len(plan.terminals))], 2),
+        np.array([carried(t) for t in plan.terminals], np.float64).reshape(-1, 2),
+        np.array([number[Role.OUTPUT, raw] for *_, raw, _ in joined_out], np.int64),
         _ints([_unit(plan, c) for c in plan.cells], 5),
         _ints([[word[f"{h}.state"], word[f"{h}.up.board.id"]] for h in plan.handovers], 2),
         _ints([[t.offset, (bool, int, float).index(t.field.kind)] for t in plan.parameters], 2),
@@ -92,10 +114,15 @@ def tables(plan: Plan) -> Tables:
 def work(plan: Plan, image: Image) -> Work:
     """Fresh working memory around an image."""
     outputs = _outputs_at_rest(plan)
+    forced = np.zeros(len(plan.terminals), np.int64)
     return Work(
         image.views,
         outputs,
         outputs.view(np.float64),
+        forced,
+        forced.view(np.float64),
+        np.zeros(len(plan.terminals), np.int64),
+        np.zeros(1, np.int64),
         np.zeros(len(plan.devices), np.int64),
         np.zeros((len(plan.cells), 5), np.int64),
         np.zeros(len(plan.handovers), np.int64),
@@ -155,7 +182,7 @@ def _gate(plan: Plan, cell: str, point: Point, raw: int, tag: Leaf) -> list[int]
     return row
 
 
-def raw_value(point: Point, tag: Leaf, value: bool | int | float) -> int:
+def raw_value(point: Point, tag: Leaf, value: Scalar) -> int:
     """The raw value that stands for a tag's `value` at a point."""
     scratch = np.zeros(1, np.int64)
     reals = scratch.view(np.float64)
@@ -170,6 +197,37 @@ def raw_value(point: Point, tag: Leaf, value: bool | int | float) -> int:
         single.reals[0] = float(value)
     gather(wiring([(point, Leaf(tag.path, 0, tag.field))]), 0, scratch, reals, single)
     return int(scratch[0])
+
+
+def check_carried(point: Point, tag: Leaf, value: Scalar) -> None:
+    """Raises ValueError for a value that the tag or the wire cannot carry."""
+    kind, wire = tag.field.kind, point.wire
+    if isinstance(value, bool) != (kind is bool) or (kind is int and not isinstance(value, int)):
+        raise ValueError(f"{tag.path} is {kind.__name__} and cannot be {value!r}")
+    low, high = sorted(raw * point.scale + point.offset for raw in wire.limits)
+    if not (np.isfinite(value) if wire.is_float else low <= value <= high):
+        carries = "finite numbers" if wire.is_float else f"{low:g} to {high:g}"
+        raise ValueError(f"{tag.path} cannot be {value}: {wire.value} carries {carries}")
+
+
+def carried(terminal: Terminal) -> tuple[float, float]:
+    """The lowest and highest raw value that may be forced: what the wire carries, within an output's range."""
+    point = terminal.point
+    low, high = (-FLOAT_MAX, FLOAT_MAX) if point.wire.is_float else point.wire.limits
+    if terminal.role is Role.INPUT or not terminal.tags:
+        return low, high
+    tag = terminal.tags[0]
+    ends = [low, high]
+    for n, end in enumerate((tag.field.low, tag.field.high)):
+        if end is not None:
+            ends[n] = end if point.wire.is_float else raw_value(point, tag, end)
+    return min(ends), max(ends)
+
+
+def _terminal(plan: Plan, number: int) -> list[int]:
+    terminal = plan.terminals[number]
+    free = bool(terminal.tags) and number not in plan.safety_terminals
+    return [free, terminal.point.wire.is_float]
 
 
 def _limits(tag: Leaf) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from cellrt.packml import Command, State
 from cellrt.scan.commands import Operation, Origin
 from cellrt.scan.plan import SAMPLE_HEAD, Plan, Sample
 from cellrt.scan.runner import Runner
-from cellrt.scan.tables import raw_value
+from cellrt.scan.tables import check_carried, raw_value
 from cellrt.supervisor import Commander, Goal, Supervisor
 from cellrt.tags import Leaf, Role, Scalar
 from cellrt.testing.trace import Trace, shown
@@ -104,7 +104,7 @@ class TestLine:
         device says, until `release`. Raises ValueError for what the tag or the wire cannot carry.
         """
         sample, point, raw, leaf = self._input(tag)
-        _check(point, leaf, value)
+        check_carried(point, leaf, value)
         self._put(sample, raw, raw_value(point, leaf, value))
         return self
 
@@ -264,13 +264,3 @@ def _found(name: str, there: Mapping[str, V], what: str, names: Iterable[str] = 
     if name not in there:
         raise LookupError(f"no {what} {name!r}; {choose(name, names or there)}")
     return there[name]
-
-
-def _check(point: Point, leaf: Leaf, value: Scalar) -> None:
-    """A value that the tag and the wire can carry."""
-    kind, wire = leaf.field.kind, point.wire
-    if isinstance(value, bool) != (kind is bool) or (kind is int and not isinstance(value, int)):
-        raise ValueError(f"{leaf.path} is {kind.__name__} and cannot be {value!r}")
-    low, high = sorted(raw * point.scale + point.offset for raw in wire.limits)
-    if not (wire.is_float or low <= value <= high):
-        raise ValueError(f"{leaf.path} cannot be {value}: {wire.value} carries {low:g} to {high:g}")
