@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import functools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,11 @@ from asyncua import Client, Node, ua
 from asyncua.common.subscription import Subscription
 
 from cellrt import Cell, Input, Output, Parameter, Var, always, to
-from cellrt.line.spec import CellSpec, DeviceSpec, HandoverSpec, LineSpec, SimSpec
+from cellrt.audit import Deed
+from cellrt.line.spec import CellSpec, DeviceSpec, HandoverSpec, LineSpec, OpcuaSpec, SimSpec
+from cellrt.opcua.access import Access
 from cellrt.opcua.server import BUDGET, LineServer
+from cellrt.opcua.users import Rank
 from cellrt.scan.commands import Operation, Refusal
 from cellrt.scan.plan import Plan
 from cellrt.scan.snapshot import Snapshot
@@ -52,17 +59,32 @@ def joined(device: str, *tags: str) -> dict[str, tuple[str, str]]:
 
 
 def line_of(
-    name: str, devices: list[DeviceSpec], cells: Mapping[str, CellSpec], *pairs: tuple[str, str]
+    name: str,
+    devices: list[DeviceSpec],
+    cells: Mapping[str, CellSpec],
+    *pairs: tuple[str, str],
+    history: tuple[str, ...] = (),
 ) -> Plan:
     handovers = tuple(HandoverSpec(f"{a}>{b}", f"{a}.outfeed", f"{b}.infeed") for a, b in pairs)
     by_name = {d.name: d for d in devices}
     spec = LineSpec(
-        name, Path("line.toml"), PERIOD_NS, 1, by_name, cells, handovers, SimSpec(), False, (), ""
+        name,
+        Path("line.toml"),
+        PERIOD_NS,
+        1,
+        by_name,
+        cells,
+        handovers,
+        SimSpec(),
+        False,
+        (),
+        "",
+        opcua=OpcuaSpec(history=history),
     )
     return Plan(spec)
 
 
-def press_line() -> Plan:
+def press_line(*history: str) -> Plan:
     """Two conveyors in a row on a coupler, and a press with a gauge of its own."""
     gauge = {"ready": Wire.BOOL, "pressure_N": Wire.F64, "strokes": Wire.I64}
     barriers = {"board_at_entry": Wire.BOOL, "board_at_exit": Wire.BOOL}
@@ -72,7 +94,7 @@ def press_line() -> Plan:
     }
     cells["press"] = CellSpec("press", Press, {}, joined("gauge", *gauge), {})
     devices = [device("coupler", barriers), device("gauge", gauge)]
-    return line_of("press-line", devices, cells, ("infeed", "outfeed"))
+    return line_of("press-line", devices, cells, ("infeed", "outfeed"), history=history)
 
 
 class FakeScan:
@@ -180,18 +202,40 @@ class Watch:
         return identifier, data.StatusCode.name
 
 
+@functools.cache
+def shared_folder() -> Path:
+    """State of the servers that have no users: their certificate is made once."""
+    folder = Path(tempfile.mkdtemp(prefix="cellrt-opcua-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def open_house(note: Callable[[Deed], None] = lambda deed: None) -> Access:
+    """Whoever is on this machine is an engineer, as a line file may say."""
+    return Access(shared_folder(), Rank.ENGINEER, note=note)
+
+
 def server_of(
-    plan: Plan, endpoint: str = "opc.tcp://127.0.0.1:0", budget: int = BUDGET
+    plan: Plan, access: Access | None = None, port: int = 0, budget: int = BUDGET
 ) -> tuple[LineServer, FakeScan]:
     scan = FakeScan(plan)
-    server = LineServer(plan, scan.send, endpoint, wall_start_ns=WALL_START_NS, budget=budget)
+    server = LineServer(
+        plan,
+        scan.send,
+        access or open_house(),
+        port,
+        wall_start_ns=WALL_START_NS,
+        budget=budget,
+    )
     return server, scan
 
 
 @contextlib.asynccontextmanager
-async def serving(plan: Plan, budget: int = BUDGET) -> AsyncIterator[Desk]:
+async def serving(
+    plan: Plan, budget: int = BUDGET, access: Access | None = None
+) -> AsyncIterator[Desk]:
     """A running server with its first snapshot, and a client."""
-    server, scan = server_of(plan, budget=budget)
+    server, scan = server_of(plan, access, budget=budget)
     await server.start()
     try:
         async with Client(f"opc.tcp://127.0.0.1:{server.port}") as client:

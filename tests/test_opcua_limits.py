@@ -24,9 +24,8 @@ from scada_line import (
 )
 
 from cellrt.line.spec import CellSpec
-from cellrt.opcua.access import Users
 from cellrt.opcua.gate import MAX_REQUEST_BYTES, ListenError
-from cellrt.opcua.session import MAX_QUEUE, MIN_PUBLISHING_MS
+from cellrt.opcua.watching import MAX_QUEUE, MIN_PUBLISHING_MS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,40 +41,11 @@ def another(desk: Desk) -> Client:
 
 
 async def test_port_in_use_says_which_and_who_asked(desk: Desk) -> None:
-    second, _ = server_of(press_line(), f"opc.tcp://127.0.0.1:{desk.server.port}")
+    second, _ = server_of(press_line(), port=desk.server.port)
     with pytest.raises(
         ListenError, match=f"^opcua: port {desk.server.port} on 127.0.0.1 is in use"
     ):
         await second.start()
-
-
-@pytest.mark.parametrize(
-    "endpoint", ["opc.tcp://0.0.0.0:4840", "opc.tcp://192.168.1.5:4840", "opc.tcp://plc:4840"]
-)
-async def test_endpoint_others_can_reach_is_refused(endpoint: str) -> None:
-    with pytest.raises(ValueError, match=r"listen on 127\.0\.0\.1"):
-        server_of(press_line(), endpoint)
-
-
-@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:4840", "opc.tcp://127.0.0.1", "4840"])
-async def test_endpoint_that_is_none_is_refused(endpoint: str) -> None:
-    with pytest.raises(ValueError, match=r"such as opc\.tcp://127\.0\.0\.1:4840"):
-        server_of(press_line(), endpoint)
-
-
-async def test_server_offers_no_security_and_anonymous_only(desk: Desk) -> None:
-    (endpoint,) = await desk.client.get_endpoints()
-    assert endpoint.SecurityMode is ua.MessageSecurityMode.None_
-    tokens = [token.TokenType for token in endpoint.UserIdentityTokens]
-    assert tokens == [ua.UserTokenType.Anonymous]
-
-
-async def test_admin_by_name_is_nobody(desk: Desk) -> None:
-    client = another(desk)
-    client.set_user("admin")
-    with pytest.raises(ua.UaStatusCodeError):
-        await client.connect()
-    assert Users().get_user(desk.server._host, username="admin") is None
 
 
 async def test_client_adds_or_deletes_nodes_access_denied(desk: Desk) -> None:
@@ -104,7 +74,7 @@ async def test_too_many_sessions_the_next_is_refused(
 
 async def test_too_many_watched_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     await watch(desk)
-    monkeypatch.setattr("cellrt.opcua.session.MAX_MONITORED_ITEMS", 1)
+    monkeypatch.setattr("cellrt.opcua.watching.MAX_MONITORED_ITEMS", 1)
     subscription = desk.subscriptions[-1]
     with pytest.raises(ua.uaerrors.BadTooManyMonitoredItems):
         await subscription.subscribe_data_change(
@@ -116,7 +86,7 @@ async def test_too_many_watched_refused(desk: Desk, monkeypatch: pytest.MonkeyPa
 async def test_too_many_operations_in_one_request_refused(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cellrt.opcua.session.MAX_OPERATIONS", 3)
+    monkeypatch.setattr("cellrt.opcua.burden.MAX_OPERATIONS", 3)
     item = ua.ReadValueId(desk.node("press.lamp").nodeid, ua.AttributeIds.Value)
     request = ua.ReadParameters(NodesToRead=[item] * 4)
     with pytest.raises(ua.uaerrors.BadTooManyOperations):

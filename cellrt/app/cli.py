@@ -290,14 +290,53 @@ def journal(
     subject: Annotated[
         str | None, typer.Option(help="of one cell, handover or device only")
     ] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="logins, writes and calls of OPC UA clients")
+    ] = False,
     line: LineName = "",
 ) -> None:
     """The last events of a running line."""
+    from cellrt.audit import told
     from cellrt.narrate import sentence
 
     with refusals():
+        if audit:
+            for deed in _ask(line, do="audit", last=last)["deeds"]:
+                print(told(deed))
+            return
         for entry in _ask(line, do="journal", last=last, subject=subject)["entries"]:
             print(sentence(entry))
+
+
+@app.command()
+def users(
+    line: LineFile,
+    action: Annotated[str, typer.Argument(help="list, add or remove")] = "list",
+    name: Annotated[str, typer.Argument(help="the user's name")] = "",
+    role: Annotated[str, typer.Option(help="viewer, operator or engineer")] = "",
+) -> None:
+    """Users of a line's OPC UA server. A password is asked for, or read from standard input."""
+    from cellrt.app.scada import change_users
+
+    with refusals():
+        for text in change_users(load_line(line).name, action, name, role):
+            print(text)
+
+
+@app.command()
+def trust(
+    line: LineFile,
+    which: Annotated[
+        str, typer.Argument(help="start of a rejected one's thumbprint, or a file; none: list them")
+    ] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="trust it no more")] = False,
+) -> None:
+    """Certificates of OPC UA clients: which are trusted, which were refused; trust one."""
+    from cellrt.app.scada import change_trust
+
+    with refusals():
+        for text in change_trust(load_line(line).name, which, remove):
+            print(text)
 
 
 def _ask(line: str, **request: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from cellrt.app.options import RunError
 from cellrt.compiler.entry import CompileError
 from cellrt.journal import JournalError
 from cellrt.line.load import LineError
+from cellrt.opcua.certificates import TrustError
+from cellrt.opcua.users import UsersError
 from cellrt.recording.header import RecordingError
 from cellrt.report import ReportError
 from cellrt.retained import RetainedError
@@ -34,6 +36,8 @@ REFUSALS: tuple[type[Exception], ...] = (
     RecordingError,
     ReportError,
     RunError,
+    TrustError,
     TwinError,
+    UsersError,
     ValueError,
 )

@@ -29,6 +29,11 @@ estop_released = "safety.estop_released"
 [sim]                              # the simulated plant
 belts = [["coupler.infeed", "printer.belt"]]
 power = "safety"
+
+[opcua]                            # the server for SCADA
+listen = "127.0.0.1"               # from elsewhere only users: anonymous = "none"
+anonymous = "viewer"               # clients without a name: "none", "viewer", "operator", "engineer"
+history = ["printer.offset_x_um"]  # tags whose changes are kept
 ```
 
 Device maps are described in `cellrt.line.device_map`.

@@ -16,6 +16,7 @@ from cellrt.line.model import DeviceTable, LineTable
 from cellrt.line.neighbours import handovers, sim
 from cellrt.line.problem import LineError, choose
 from cellrt.line.resolve import ResolveError, find_map, resolve, resolve_cell, search_beside
+from cellrt.line.scada import opcua
 from cellrt.line.source import Source, parse, read
 from cellrt.line.spec import CellSpec, DeviceSpec, LineSpec
 from cellrt.line.tables import Tables, tables
@@ -48,6 +49,7 @@ def load_line(path: Path) -> LineSpec:
     between = handovers(file, kinds, source)
     plant = sim(file, source)
     _check_safety(file, source)
+    scada = opcua(file.opcua, file.cells, cells, source)
     if source.problems or file.line is None:
         raise LineError(source.problems)
     warnings = dict.fromkeys(str(w) for loaded in maps.values() if loaded for w in loaded.warnings)
@@ -64,6 +66,7 @@ def load_line(path: Path) -> LineSpec:
         tuple(warnings),
         source.text,
         tuple(file.line.safety),
+        scada,
     )
 
 

@@ -38,6 +38,7 @@ class LineFile(Shape):
     cells: dict[str, Any]
     io: dict[str, Any] = {}
     sim: dict[str, Any] = {}
+    opcua: dict[str, Any] = {}
 
 
 class LineTable(Shape):
@@ -91,6 +92,16 @@ class SimTable(Shape):
     start: dict[str, bool | int | float] = Field(
         default={}, examples=['{ "reflow.zones.0.degC" = 150.0 }']
     )
+
+
+class OpcuaTable(Shape):
+    """`[opcua]`: the server for SCADA."""
+
+    listen: str = Field(default="127.0.0.1", min_length=1, examples=['"127.0.0.1"'])
+    anonymous: Literal["none", "viewer", "operator", "engineer"] = Field(
+        default="viewer", examples=['"viewer"']
+    )
+    history: list[str] = Field(default=[], examples=['["printer.offset_x_um"]'])
 
 
 class ReactionTable(Shape):

@@ -65,6 +65,15 @@ class SimSpec:
 
 
 @dataclass(frozen=True)
+class OpcuaSpec:
+    """The OPC UA server: where it listens, the rank of clients without a name, tags with a history."""
+
+    listen: str = "127.0.0.1"
+    anonymous: str = "viewer"
+    history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class LineSpec:
     """A line, ready to be planned. `unattended`: it may restart by itself when armed locally.
 
@@ -83,3 +92,4 @@ class LineSpec:
     warnings: tuple[str, ...]
     text: str
     safety: tuple[str, ...] = ()
+    opcua: OpcuaSpec = OpcuaSpec()

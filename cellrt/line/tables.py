@@ -12,6 +12,7 @@ from cellrt.line.model import (
     IoTable,
     LineFile,
     LineTable,
+    OpcuaTable,
     Shape,
     SimTable,
     shaped,
@@ -30,6 +31,7 @@ class Tables:
     cells: Mapping[str, CellTable | None]
     io: Mapping[str, str]
     sim: SimTable
+    opcua: OpcuaTable
 
 
 def tables(source: Source) -> Tables:
@@ -38,6 +40,7 @@ def tables(source: Source) -> Tables:
     line = source.data.get("line")
     io = shaped(IoTable, {"io": _dict(source.data.get("io"))}, (), source)
     sim = shaped(SimTable, _dict(source.data.get("sim")), ("sim",), source)
+    opcua = shaped(OpcuaTable, _dict(source.data.get("opcua")), ("opcua",), source)
     if source.data.get("cells") == {}:
         mend = 'add one: `[cells.infeed]`, `type = "cells.conveyor:Conveyor"`'
         source.fault(("cells",), "[cells] has no cell", mend)
@@ -47,6 +50,7 @@ def tables(source: Source) -> Tables:
         _named(CellTable, "cells", source),
         io.io if io else {},
         sim or SimTable(),
+        opcua or OpcuaTable(),
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from asyncua import ua
 
 from cellrt.opcua.status import ANSWERS, Codes, status
+from cellrt.opcua.users import Rank
 from cellrt.scan.commands import Operation, Refusal
 from cellrt.tags import Field, Scalar
 
@@ -19,6 +21,15 @@ ever: one that was not answered is `Refusal.UNKNOWN`."""
 
 Write = Callable[[ua.Variant], Awaitable[ua.StatusCode]]
 """What becomes of a client's write to one variable."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What may be written to, by whom, and who takes it."""
+
+    rank: Rank
+    write: Write
+
 
 TYPES = {bool: ua.VariantType.Boolean, int: ua.VariantType.Int64, float: ua.VariantType.Double}
 """Type of a tag on the wire, by its type in the image."""

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
+from asyncua import ua
 from asyncua.common.connection import TransportLimits
 from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
 from asyncua.server.internal_server import InternalServer
+from asyncua.ua.ua_binary import uatcp_to_binary
+
+from cellrt.opcua.status import Codes, status
+
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 65_535
-MAX_REQUEST_BYTES = 4 * 1024 * 1024
-LIMITS = TransportLimits(
-    CHUNK_BYTES, CHUNK_BYTES, MAX_REQUEST_BYTES // CHUNK_BYTES + 1, MAX_REQUEST_BYTES
-)
+SMALLEST_CHUNK_BYTES = 8_192
+MAX_REQUEST_BYTES = 2 * 1024 * 1024
+"""Ten thousand items to watch are 0.8 MB. Reading a request's bytes takes a second a MB."""
+
+
+class Limits(TransportLimits):
+    """What a client may send at once."""
+
+    def create_acknowledge_and_set_limits(self, msg: ua.Hello) -> ua.Acknowledge:
+        """Buffers are never smaller than the standard has them (Part 6, 7.1.2.3).
+
+        An answer cut into chunks of a few bytes would be a thousand times as big.
+        """
+        msg.ReceiveBufferSize = max(msg.ReceiveBufferSize, ua.UInt32(SMALLEST_CHUNK_BYTES))
+        msg.SendBufferSize = max(msg.SendBufferSize, ua.UInt32(SMALLEST_CHUNK_BYTES))
+        return super().create_acknowledge_and_set_limits(msg)
+
+
+LIMITS = Limits(CHUNK_BYTES, CHUNK_BYTES, MAX_REQUEST_BYTES // CHUNK_BYTES + 1, MAX_REQUEST_BYTES)
 
 MAX_AHEAD = 50
 """Chunks that a client may be ahead of its answers before it has to wait."""
@@ -32,8 +55,19 @@ class Connection(OPCUAProtocol):
         super().__init__(
             gate.iserver, gate._policies, gate.clients, gate.closing_tasks, gate.limits
         )
+        self._gate = gate
         self._answers_flow = asyncio.Event()
         self._answers_flow.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a client, or tell it that there are too many and hang up."""
+        most = self.iserver.max_connections
+        if len(self.clients) >= most:
+            reason = f"there are {most} connections"
+            self._gate.refused(transport.get_extra_info("peername"), reason)
+            if isinstance(transport, asyncio.Transport):
+                transport.write(error_message(Codes.BadTcpServerTooBusy, reason))
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Hang up on a client whose unfinished chunk is longer than a chunk can be."""
@@ -54,7 +88,15 @@ class Connection(OPCUAProtocol):
 
     async def _process_one_msg(self, header: Any, buf: Any) -> bool:
         await self._answers_flow.wait()
-        going_on = await super()._process_one_msg(header, buf)
+        try:
+            going_on = await super()._process_one_msg(header, buf)
+        except Exception as error:  # bytes that are no message; a policy that is not offered
+            log.debug("a client's message", exc_info=True)
+            if self.transport is not None:
+                code = getattr(error, "code", Codes.BadTcpMessageTypeInvalid)
+                self.transport.write(error_message(code, str(error)[:200]))
+                self.transport.close()
+            return False
         self._hear()
         return bool(going_on)
 
@@ -71,9 +113,12 @@ class Connection(OPCUAProtocol):
 class Gate(BinaryServer):
     """The socket. It is there at once: clients wait in its backlog, not for a port that is taken."""
 
-    def __init__(self, server: InternalServer, host: str, port: int) -> None:
-        """Raises ListenError."""
+    def __init__(
+        self, server: InternalServer, host: str, port: int, refused: Callable[[Any, str], None]
+    ) -> None:
+        """`refused` is told of every client that finds no room, and why. Raises ListenError."""
         super().__init__(server, host, port, LIMITS)
+        self.refused = refused
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             self.socket = socket.create_server((host, port), family=family)
@@ -99,3 +144,10 @@ class Gate(BinaryServer):
 
     def _make_protocol(self) -> OPCUAProtocol:
         return Connection(self)
+
+
+def error_message(code: int, reason: str) -> bytes:
+    """The message with which a server says why it hangs up (Part 6, 7.1.2.5)."""
+    told = ua.ErrorMessage(status(code), ua.String(reason))
+    kind: Any = ua.MessageType.Error  # asyncua's signatures name the class, and mean its bytes
+    return uatcp_to_binary(kind, told)

@@ -58,7 +58,8 @@ class Row:
 
 
 class Mirror:
-    """What a line's clients see. `pending` bool[rows]: changed, and not yet told to who watches.
+    """What a line's clients see. `pending` bool[rows]: changed, and not yet told to who watches;
+    `changed` bool[rows]: by the newest snapshot.
 
     Times are logical; `wall_start_ns` is the wall time (ns since 1970) of logical time 0.
     """
@@ -70,6 +71,7 @@ class Mirror:
         self.views = views(bytearray((snapshot_words + OWN_WORDS) * WORD))
         self.of_line = sum(r.place < snapshot_words * WORD for r in self.rows)
         self.pending = np.zeros(len(self.rows), np.bool_)
+        self.changed = np.zeros(len(self.rows), np.bool_)
         self._wall_start_ns = wall_start_ns
         self._now_ns = 0
         self._place = np.array([r.place for r in self.rows], np.int64)
@@ -126,6 +128,7 @@ class Mirror:
         raw[status != GOOD] = 0
         changed: npt.NDArray[np.bool_] = (raw != self._raw) | (status != self._status)
         self._changed_ns[changed] = self._now_ns
+        self.changed = changed
         self.pending |= changed
         self._raw, self._status = raw, status
 

@@ -10,9 +10,11 @@ from asyncua.server.internal_server import InternalServer
 from asyncua.ua.object_ids import ObjectIds
 
 from cellrt.opcua.status import Codes, status
+from cellrt.opcua.users import Rank
 
 READ = 1 << ua.AccessLevel.CurrentRead
 READ_WRITE = READ | 1 << ua.AccessLevel.CurrentWrite
+HISTORY = 1 << ua.AccessLevel.HistoryRead
 
 Method = Callable[..., Awaitable[ua.StatusCode | ua.CallMethodResult]]
 """Called with the arguments as variants."""
@@ -39,6 +41,7 @@ class Nodes:
     def __init__(self, server: InternalServer, namespace: int) -> None:
         self.server = server
         self.namespace = namespace
+        self.methods: dict[ua.NodeId, Rank] = {}
 
     def folder(self, parent: ua.NodeId, identifier: str, name: str, doc: str = "") -> ua.NodeId:
         """A folder below a folder."""
@@ -60,9 +63,13 @@ class Nodes:
         doc: str = "",
         writable: bool = False,
         kind: int = ObjectIds.BaseDataVariableType,
+        history: bool = False,
     ) -> ua.NodeId:
         """A variable of the value's type; `kind` is its type definition."""
         attributes = _variable(value, standard(value.VariantType.value), writable)
+        if history:
+            attributes.Historizing = True
+            attributes.AccessLevel = attributes.UserAccessLevel = attributes.AccessLevel | HISTORY
         item = self._item(parent, identifier, name, attributes, ua.NodeClass.Variable, doc)
         return self._add(item, ObjectIds.HasComponent, kind)
 
@@ -82,8 +89,10 @@ class Nodes:
         name: str,
         call: Method,
         inputs: Sequence[ua.Argument] = (),
+        *,
+        rank: Rank,
     ) -> ua.NodeId:
-        """A method of an object."""
+        """A method of an object; `rank` is that of who may call it."""
         attributes: Any = ua.MethodAttributes()
         attributes.Executable = attributes.UserExecutable = True
         item = self._item(parent, identifier, name, attributes, ua.NodeClass.Method, "")
@@ -97,6 +106,7 @@ class Nodes:
             return await call(*arguments)
 
         self.server.aspace.add_method_callback(node, called)
+        self.methods[node] = rank
         return node
 
     def _item(

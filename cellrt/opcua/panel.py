@@ -11,10 +11,11 @@ from asyncua import ua
 from asyncua.server.address_space import AddressSpace
 from asyncua.ua.attribute_ids import AttributeIds
 
-from cellrt.opcua.commands import Send, Write, is_of, spoken
+from cellrt.opcua.commands import Send, Target, is_of, spoken
 from cellrt.opcua.mirror import Reading, timestamp
 from cellrt.opcua.nodes import Method, Nodes, name_of, standard
 from cellrt.opcua.status import ANSWERS, Codes, status
+from cellrt.opcua.users import Rank
 from cellrt.packml import Command, Mode
 from cellrt.scan.commands import Operation
 
@@ -67,7 +68,7 @@ class Panel:
         doc = "what became of the last command or mode asked for"
         self._answer = self._held("Answer", "", String, doc, writable=False)
 
-    def add_tags(self) -> dict[ua.NodeId, Write]:
+    def add_tags(self) -> dict[ua.NodeId, Target]:
         """The command tags; who takes what is written to each."""
         return {
             **self._add_request("CntrlCmd", "CmdChangeRequest", self.command),
@@ -95,7 +96,7 @@ class Panel:
         await self._answer.put(f"{what} {words}")
         return status(code)
 
-    def _add_request(self, name: str, request_name: str, ask: Ask) -> dict[ua.NodeId, Write]:
+    def _add_request(self, name: str, request_name: str, ask: Ask) -> dict[ua.NodeId, Target]:
         number = self._held(name, 0, Int32, f"number to ask for by {request_name}")
         request = self._held(request_name, False, Boolean, f"asks for {name} when it rises")
 
@@ -113,7 +114,10 @@ class Panel:
                     await request.put(False)
             return answer
 
-        return {number.node: number.write, request.node: write_request}
+        return {
+            number.node: Target(Rank.OPERATOR, number.write),
+            request.node: Target(Rank.OPERATOR, write_request),
+        }
 
     def _held(
         self, name: str, value: Any, kind: ua.VariantType, doc: str, *, writable: bool = True
@@ -125,7 +129,9 @@ class Panel:
         return Held(self._nodes.server.aspace, node, kind)
 
     def _method(self, parent: ua.NodeId, name: str, call: Method, *inputs: ua.Argument) -> None:
-        self._nodes.method(parent, f"{name_of(parent)}.{name}", name, call, inputs)
+        self._nodes.method(
+            parent, f"{name_of(parent)}.{name}", name, call, inputs, rank=Rank.OPERATOR
+        )
 
 
 def _number(name: str) -> ua.Argument:

@@ -6,19 +6,21 @@ import asyncio
 import contextlib
 import gc
 import logging
+import sqlite3
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from pathlib import Path
 
 import numpy as np
 from asyncua import ua
 from asyncua.server.address_space import AttributeValue
 from asyncua.ua.attribute_ids import AttributeIds
 
-from cellrt.opcua.access import check_host
+from cellrt.opcua.access import Access
 from cellrt.opcua.commands import Send
+from cellrt.opcua.history import History
 from cellrt.opcua.host import Host, Listener
 from cellrt.opcua.mirror import PUBLISHED_CHANGES, SHED_CHANGES, Mirror, Reading
-from cellrt.opcua.nodes import Nodes
+from cellrt.opcua.nodes import Nodes, name_of
 from cellrt.opcua.space import OBJECTS, Space, add_diagnostics, add_handovers, first_line
 from cellrt.opcua.unit import add_unit
 from cellrt.scan.plan import Plan
@@ -63,22 +65,29 @@ class LineServer:
     """
 
     def __init__(
-        self, plan: Plan, send: Send, endpoint: str, *, wall_start_ns: int, budget: int = BUDGET
+        self,
+        plan: Plan,
+        send: Send,
+        access: Access,
+        port: int,
+        *,
+        wall_start_ns: int,
+        history_at: Path | None = None,
+        budget: int = BUDGET,
     ) -> None:
-        """`endpoint` such as opc.tcp://127.0.0.1:4840, port 0 for any; `wall_start_ns` the wall
-        time (ns since 1970) of logical time 0. Raises ValueError for an endpoint that cannot be.
+        """Listens on `port`, 0 for any, of the host that `access` is for. `wall_start_ns` is the wall
+        time (ns since 1970) of logical time 0; `history_at` the file of history, None for memory.
         """
-        parts = urlsplit(endpoint)
-        if parts.scheme != "opc.tcp" or parts.hostname is None or parts.port is None:
-            raise ValueError(
-                f"{endpoint!r}: an OPC UA endpoint is such as opc.tcp://127.0.0.1:4840"
-            )
-        check_host(parts.hostname)
+        host = f"[{access.host}]" if ":" in access.host else access.host
+        endpoint = f"opc.tcp://{host}:{port}"
         self._plan = plan
         self._send = send
         self._wall_start_ns = wall_start_ns
         self._budget = budget
-        self._host = Host()
+        self._host = Host(access)
+        self._history_at = history_at
+        self._kept: dict[int, str] = {}
+        self._kept_rows = np.zeros(0, np.int64)
         self._listener = Listener(self._host, endpoint, uri_of(plan), f"cellrt {plan.line.name}")
         self._mirror = Mirror((), snapshot_words(plan), wall_start_ns)
         self._number: dict[ua.NodeId, int] = {}
@@ -91,11 +100,14 @@ class LineServer:
         return self._listener.gate.port
 
     async def start(self) -> None:
-        """Take the port, build the address space, then serve. Raises ListenError."""
+        """Take the port, build the address space, then serve. Raises ListenError; OSError and
+        sqlite3.Error where certificate or history cannot be kept.
+        """
         self._listener.listen()
         with collector_off():
             await self._listener.init()
-            space = Space(self._plan, Nodes(self._host, NAMESPACE), self._send)
+            kept = frozenset(self._plan.line.opcua.history)
+            space = Space(self._plan, Nodes(self._host, NAMESPACE), self._send, kept)
             self._build(space)
             self._serve(space)
         await self._listener.start()
@@ -103,16 +115,20 @@ class LineServer:
     async def publish(self, snapshot: Snapshot) -> None:
         """Show a newer snapshot. One call at a time."""
         self._mirror.take(snapshot)
+        self._keep()
         await self._tell()
 
     async def lose(self) -> None:
         """The scan has stopped publishing: until it does again every tag is BadOutOfService."""
         self._mirror.lose()
+        self._keep()
         await self._tell()
 
     async def stop(self) -> None:
         """Hang up on every client and stop."""
         await self._listener.stop()
+        if self._host.history is not None:
+            self._host.history.close()
 
     def _build(self, space: Space) -> None:
         plan, nodes = self._plan, space.nodes
@@ -126,13 +142,30 @@ class LineServer:
         add_diagnostics(space, line)
 
     def _serve(self, space: Space) -> None:
-        self._host.writes = space.writes
+        self._host.writes, self._host.methods = space.writes, space.nodes.methods
         self._mirror = Mirror(space.rows, snapshot_words(self._plan), self._wall_start_ns)
         aspace, value = self._host.aspace, AttributeIds.Value
         for number, row in enumerate(space.rows):
             aspace.set_attribute_value_callback(row.node, value, self._read)
             self._number[row.node] = number
             self._values.append(aspace[row.node].attributes[value])
+        self._kept = {
+            n: name for n, r in enumerate(space.rows) if (name := name_of(r.node)) in space.kept
+        }
+        self._kept_rows = np.array(list(self._kept), np.int64)
+        if self._kept:
+            kinds = {name: space.rows[n].type for n, name in self._kept.items()}
+            self._host.history = History(self._history_at, kinds)
+
+    def _keep(self) -> None:
+        """What became of the tags that have a history. A full disk loses it, says so, and nothing else."""
+        numbers = self._kept_rows[self._mirror.changed[self._kept_rows]].tolist()
+        if not numbers or self._host.history is None:
+            return
+        try:
+            self._host.history.add((self._kept[n], self._mirror.reading(n)) for n in numbers)
+        except sqlite3.Error as error:
+            log.error("history not kept: %s", error)
 
     def _read(self, node: ua.NodeId, attribute: AttributeIds) -> Reading:
         return self._mirror.reading(self._number[node])

@@ -11,10 +11,11 @@ from typing import Any
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
 
-from cellrt.opcua.commands import TYPES, Send, Write, write_parameter
+from cellrt.opcua.commands import TYPES, Send, Target, write_parameter
 from cellrt.opcua.mirror import PUBLISHED_CHANGES, SHED_CHANGES, Row
 from cellrt.opcua.nodes import Nodes, name_of, standard
 from cellrt.opcua.units import engineering_units, eu_range
+from cellrt.opcua.users import Rank
 from cellrt.scan.plan import Plan
 from cellrt.scan.snapshot import EPOCH, FORCES, SCAN, SNAPSHOT_HEAD, image_base, snapshot_words
 from cellrt.tags import WORD, Field, Record, Role, places
@@ -40,8 +41,10 @@ class Space:
     plan: Plan
     nodes: Nodes
     send: Send
+    kept: frozenset[str] = frozenset()
+    """Tags with a history."""
     rows: list[Row] = field(default_factory=list)
-    writes: dict[ua.NodeId, Write] = field(default_factory=dict)
+    writes: dict[ua.NodeId, Target] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -77,7 +80,8 @@ class Space:
         if limits:
             self.nodes.standard_property(node, "EURange", limits)
         if number is not None:
-            self.writes[node] = partial(write_parameter, self.send, number, tag)
+            write = partial(write_parameter, self.send, number, tag)
+            self.writes[node] = Target(Rank.ENGINEER, write)
 
     def add_row(
         self,
@@ -97,7 +101,14 @@ class Space:
         leaf = self.plan.layout.find(tag)
         value = ua.Variant([] if is_array else EMPTY[variant_type], variant_type, None, is_array)
         node = self.nodes.variable(
-            parent, identifier, name, value, doc=doc, writable=writable, kind=kind
+            parent,
+            identifier,
+            name,
+            value,
+            doc=doc,
+            writable=writable,
+            kind=kind,
+            history=identifier in self.kept,
         )
         place, good = self._image + leaf.offset, self._good.get(tag)
         self.rows.append(Row(node, place, leaf.field.kind, variant_type, show, good))

@@ -41,7 +41,8 @@ class Brain:
 
     def __init__(self, station: Station) -> None:
         self.station, self.plan = station, station.plan
-        section, run_dir = station.region.section, Path(station.order.run_dir)
+        section = station.region.section
+        self.run_dir = run_dir = Path(station.order.run_dir)
         self._ring = RingReader(section("events"))
         self._snapshots = TripleReader(section("snapshot-brain"))
         self._frame = np.zeros(snapshot_words(self.plan), np.int64)

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import socket
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellrt.line.values import NOUNS
+from cellrt.audit import AUDIT, deeds
 from cellrt.narrate import words
 from cellrt.packml import Command, Mode
 from cellrt.scan.commands import Operation, Refusal
@@ -131,6 +133,12 @@ class ControlServer:
 
     def _do_journal(self, last: int, subject: str | None = None) -> dict[str, Any]:
         return {"entries": self._brain.journal.entries(last, subject)}
+
+    def _do_audit(self, last: int) -> dict[str, Any]:
+        try:
+            return {"deeds": deeds(self._brain.run_dir / AUDIT, last)}
+        except sqlite3.Error as error:
+            raise ControlError(f"the audit log cannot be read: {error}") from None
 
     async def _do_command(self, cell: str, command: str) -> dict[str, Any]:
         plan = self._brain.plan

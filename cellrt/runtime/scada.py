@@ -8,13 +8,18 @@ import gc
 import logging
 import resource
 import signal
+import sqlite3
 import time
+from pathlib import Path
 
 import numpy as np
 import structlog
 
+from cellrt.audit import AUDIT, AuditLog
+from cellrt.opcua.access import FOLDER, Access
 from cellrt.opcua.gate import ListenError
 from cellrt.opcua.server import LineServer
+from cellrt.opcua.users import RANKS
 from cellrt.runtime.child import Station, refuse, take_station, to_stderr
 from cellrt.runtime.region import Status
 from cellrt.runtime.sender import Sender
@@ -51,8 +56,23 @@ class Scada:
         order, start_ns = station.order, int(station.status[Status.START_NS])
         # Wall time at which logical time was 0, the clock of every source time stamp.
         wall_start_ns = time.time_ns() - (time.monotonic_ns() - start_ns if start_ns else 0)
-        endpoint = f"opc.tcp://127.0.0.1:{order.opcua_port}"
-        self.server = LineServer(station.plan, self.send, endpoint, wall_start_ns=wall_start_ns)
+        run_dir, said = Path(order.run_dir), station.plan.line.opcua
+        self._log = structlog.get_logger().bind(process="scada")
+        self._audit = AuditLog(run_dir / AUDIT)
+        self._audit_stuck = False
+        access = Access(
+            run_dir.parent / FOLDER, RANKS.get(said.anonymous), said.listen, self._audit.note
+        )
+        # A simulated plant's time is not the world's: its history is of this run.
+        history_at = (run_dir if order.addresses else run_dir.parent) / "history.sqlite"
+        self.server = LineServer(
+            station.plan,
+            self.send,
+            access,
+            order.opcua_port,
+            wall_start_ns=wall_start_ns,
+            history_at=history_at,
+        )
 
     async def send(self, operation: Operation, target: int, argument: int) -> Refusal:
         """A client's command; the scan's answer."""
@@ -69,7 +89,18 @@ class Scada:
                 await self.server.publish(snapshot)
             elif now_s - self._seen_s > LOST_S:
                 await self.server.lose()
+            self.put_down()
             await asyncio.sleep(PUBLISH_S)
+
+    def put_down(self) -> None:
+        """What clients did since the last time, to disk. A full disk is logged; the deeds wait."""
+        try:
+            self._audit.flush(self._now_ns)
+            self._audit_stuck = False
+        except sqlite3.Error as error:
+            if not self._audit_stuck:
+                self._log.error("audit log not written", reason=str(error))
+            self._audit_stuck = True
 
     async def answers(self) -> None:
         """The scan's answers to whoever waits for one."""
@@ -89,10 +120,10 @@ async def serve(station: Station) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     while not station.status[Status.START_NS]:  # time stamps need the beginning of logical time
         await asyncio.sleep(ANSWERS_S)
-    scada = Scada(station)
     try:
+        scada = Scada(station)
         await scada.server.start()
-    except ListenError as error:
+    except (ListenError, OSError, sqlite3.Error) as error:
         refuse("scada", str(error))
     gc.collect()
     gc.freeze()  # the address space lives as long as this process
@@ -106,6 +137,7 @@ async def serve(station: Station) -> None:
         task.cancel()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(scada.server.stop(), 2.0)
+    scada.put_down()
 
 
 def main() -> None:
