@@ -11,6 +11,7 @@ import pytest_asyncio
 from asyncua import Client, ua
 from scada_line import Desk, press_line, server_of, serving
 from scada_people import PASSWORDS, TIMEOUT_S, Laptop, staff
+from scada_raw import Raw
 
 from cellrt.audit import Deed
 from cellrt.opcua.access import MISSES_S, Access, Denied
@@ -153,15 +154,15 @@ async def test_certificate_that_has_run_out_refused(house: House, tmp_path: Path
     assert "not valid now" in house.last("Certificate").reason
 
 
-async def test_password_over_an_open_channel_refused_unheard(house: House) -> None:
-    client = Client(f"opc.tcp://127.0.0.1:{house.desk.server.port}", timeout=TIMEOUT_S)
-    await client.connect_sessionless()
-    await client.create_session()
-    with pytest.raises(ua.uaerrors.BadSecurityPolicyRejected):
-        token = ua.UserNameIdentityToken("username", "emma", PASSWORDS["emma"][1].encode(), "")
-        request = ua.ActivateSessionParameters(UserIdentityToken=token)
-        await client.uaclient.activate_session(request)
-    client.disconnect_socket()
+@pytest.mark.parametrize("shown", [False, True])
+async def test_password_over_an_open_channel_refused_unheard(house: House, shown: bool) -> None:
+    """Even with a trusted certificate in its hand, which it has from anywhere."""
+    raw = await Raw.connect(house.desk.server.port)
+    await raw.channel(house.laptop.der if shown else None)
+    token = ua.UserNameIdentityToken("username", "emma", PASSWORDS["emma"][1].encode(), "")
+    answer = await raw.session(token)
+    raw.close()
+    assert answer.ResponseHeader.ServiceResult.name == "BadSecurityPolicyRejected"
     assert house.last("Login").reason == "gives a password over an open channel"
 
 

@@ -38,7 +38,8 @@ class Limits(TransportLimits):
         return super().create_acknowledge_and_set_limits(msg)
 
 
-LIMITS = Limits(CHUNK_BYTES, CHUNK_BYTES, MAX_REQUEST_BYTES // CHUNK_BYTES + 1, MAX_REQUEST_BYTES)
+MAX_CHUNKS = MAX_REQUEST_BYTES // SMALLEST_CHUNK_BYTES + 1
+LIMITS = Limits(CHUNK_BYTES, CHUNK_BYTES, MAX_CHUNKS, MAX_REQUEST_BYTES)
 
 MAX_AHEAD = 50
 """Chunks that a client may be ahead of its answers before it has to wait."""
