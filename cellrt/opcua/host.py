@@ -10,7 +10,6 @@ from typing import Any
 from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User
-from asyncua.crypto.security_policies import SecurityPolicyFactory
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.internal_session import InternalSession
 from asyncua.server.server import Server
@@ -26,6 +25,7 @@ from cellrt.opcua.history import History
 from cellrt.opcua.session import LineSession, peer_of
 from cellrt.opcua.status import Codes
 from cellrt.opcua.users import Rank
+from cellrt.opcua.views import LineViews
 from cellrt.opcua.watching import MAX_QUEUE
 
 MAX_CONNECTIONS = 64
@@ -57,6 +57,7 @@ class Host(InternalServer):
         refuse_arrays_of_null()
         super().__init__(user_manager=Manager(access))
         self.access = access
+        self.view_service = LineViews(self.aspace)
         self.writes: dict[ua.NodeId, Target] = {}
         self.methods: dict[ua.NodeId, Rank] = {}
         self.history: History | None = None
@@ -113,19 +114,18 @@ class Host(InternalServer):
         await super().stop()
 
 
-class Policy(SecurityPolicyFactory):
-    """An open channel's. A certificate that is sent over one proves nothing: it is not looked at.
-
-    asyncua would take it for its owner's, as it does one by which a channel was encrypted.
+class OpenChannel:
+    """asyncua's factory of open channels' policies, blind to certificates: one that is sent over an open
+    channel proves nothing, and asyncua would take it for its owner's all the same.
     """
 
-    def __init__(self, like: SecurityPolicyFactory) -> None:
-        super().__init__(
-            like.cls, like.mode, like.certificate, like.private_key, like.permission_ruleset
-        )
+    def __init__(self, factory: Any) -> None:
+        self._factory = factory
+        self.matches = factory.matches
 
-    def create(self, peer_certificate: Any) -> Any:
-        return super().create(None)
+    def create(self, peer_certificate: bytes | None) -> Any:
+        """A client's policy."""
+        return self._factory.create(None)
 
 
 class Listener(Server):
@@ -154,7 +154,8 @@ class Listener(Server):
         own = self._access.certificates.own(self._application_uri, str(self.endpoint.hostname))
         self.iserver.certificate, self.iserver.private_key = own
         await self._setup_server_nodes()
-        self._policies = [Policy(p) if p.mode is OPEN else p for p in self._policies]
+        policies: list[Any] = self._policies
+        policies[:] = [OpenChannel(p) if p.mode is OPEN else p for p in policies]
         for endpoint in self.iserver.endpoints:
             if endpoint.SecurityMode is OPEN:  # no password goes over it
                 endpoint.UserIdentityTokens = endpoint.UserIdentityTokens[:1]
