@@ -116,3 +116,56 @@ def test_report_into_a_folder_that_is_not_there_is_refused_before_anything_moves
     report = tmp_path / "none" / "report.json"
     assert f"--report {report}" in refused("run", STATION, "--sim", "--report", report)
     assert f"--report {report}" in refused("twin", STATION, "--for", 1, "--report", report)
+
+
+def users(*arguments: object, said: str = "") -> Result:
+    words = [str(a) for a in ("users", STATION, *arguments)]
+    return CliRunner().invoke(app, words, input=said)
+
+
+def test_users_are_added_listed_and_removed() -> None:
+    assert "has no users" in users().stdout
+    assert users("add", "emma", "--role", "engineer", said="turn a screw\n").exit_code == 0
+    assert users("add", "otto", "--role", "viewer", said="push a button\n").exit_code == 0
+    assert users("add", "otto", "--role", "operator", said="push a button\n").exit_code == 0
+    assert [row.split() for row in users("list").stdout.splitlines()] == [
+        ["emma", "engineer"],
+        ["otto", "operator"],
+    ]
+    assert users("remove", "otto").stdout == "removed otto\n"
+    assert [row.split() for row in users().stdout.splitlines()] == [["emma", "engineer"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "answer"),
+    [
+        (("add", "emma", "--role", "boss"), "turn a screw", "choose among viewer, operator"),
+        (("add", "emma", "--role", "viewer"), "short", "a password has 8 to 256 characters"),
+        (("add", "a\nb", "--role", "viewer"), "turn a screw", "cannot name a user"),
+        (("add",), "", "say `list`, `add NAME --role ROLE` or `remove NAME`"),
+        (("remove", "emma"), "", "no user 'emma'; users are none"),
+    ],
+)
+def test_user_that_cannot_be_is_refused_with_the_mend(
+    arguments: tuple[str, ...], said: str, answer: str
+) -> None:
+    result = users(*arguments, said=said)
+    assert result.exit_code == 2
+    assert answer in result.stderr
+
+
+def test_file_of_users_that_is_damaged_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "print-station" / "opcua"
+    folder.mkdir(parents=True)
+    (folder / "users.json").write_text('{"version": 1, "users": {"eve": 7}}')
+    assert "users.json: no file of users; restore it" in refused("users", STATION, "list")
+
+
+def test_certificate_that_is_none_or_not_there_is_refused_with_those_there_are(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "letter.txt").write_text("trust me")
+    assert "no certificate in DER or PEM" in refused("trust", STATION, tmp_path / "letter.txt")
+    assert "there are: none" in refused("trust", STATION, "c0ffee")
+    assert "say which" in refused("trust", STATION, "--remove")
+    assert "in " in cellrt("trust", STATION).stdout

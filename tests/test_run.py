@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from asyncua import Client, ua
 from running import LIMIT_S, STATION, RunningLine, answers, cellrt, running
+from scada_people import Laptop
 from typer.testing import CliRunner, Result
 
 from cellrt.app.cli import app
@@ -86,23 +87,59 @@ async def test_running_line_answers_an_opcua_client(line: RunningLine) -> None:
             for n in await client.get_node(f"ns={index};s=printer").get_children()
         ]
         assert {"PackML", "board_at_stop", "pressure_N"} <= set(names)
-        unit = client.get_node(f"ns={index};s=outfeed.PackML")
-        methods = {
-            (await m.read_browse_name()).Name: m
-            for m in await unit.get_children(nodeclassmask=ua.NodeClass.Method)
-        }
+        with pytest.raises(ua.uaerrors.BadUserAccessDenied):  # without a name one only looks
+            await client.get_node(f"ns={index};s=outfeed.PackML").call_method(
+                ua.NodeId("outfeed.PackML.Hold", index)
+            )
+
+
+async def test_operator_comes_in_with_a_trusted_certificate_and_holds_a_cell(
+    line: RunningLine, tmp_path: Path
+) -> None:
+    added = at_desk(line, "users", STATION, "add", "otto", "--role", "operator", said="push it!\n")
+    assert added.stdout == "otto is operator of print-station\n", added.stderr
+    laptop = Laptop.make(tmp_path)
+    with pytest.raises(ua.uaerrors.BadCertificateUntrusted):
+        await (await laptop.client(line.opcua_port, "otto", "push it!")).connect()
+    (rejected,) = at_desk(line, "trust", STATION).stdout.splitlines()[:1]
+    assert rejected.startswith("rejected ") and rejected.endswith(" CN=laptop")
+    trusted = at_desk(line, "trust", STATION, rejected.split()[1][:10])
+    assert trusted.exit_code == 0, trusted.stderr
+    with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+        await (await laptop.client(line.opcua_port, "otto", "push it?")).connect()
+    async with await laptop.client(line.opcua_port, "otto", "push it!") as client:
+        unit = client.get_node(ua.NodeId("outfeed.PackML", 1))
         with pytest.raises(ua.UaError):  # a cell in Execute is not to be reset
-            await unit.call_method(methods["Reset"])
-        await unit.call_method(methods["Hold"])
+            await unit.call_method(ua.NodeId("outfeed.PackML.Reset", 1))
+        await unit.call_method(ua.NodeId("outfeed.PackML.Hold", 1))
+        with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+            await client.get_node(ua.NodeId("printer.wipe_after", 1)).write_value(
+                ua.Variant(13, ua.VariantType.Int64), ua.VariantType.Int64
+            )
     await asyncio.to_thread(
         line.wait, lambda: line.read("outfeed.unit.state") == [State.HELD], "the hold"
     )
 
+    def told() -> str:
+        text = at_desk(line, "journal", "--audit").stdout
+        return text if "Logout" in text else ""
 
-def at_desk(line: RunningLine, *arguments: object) -> Result:
-    """A command of someone who looks at the running line."""
+    text = await asyncio.to_thread(line.wait, told, "the audit log")
+    for said in (
+        "Certificate refused",
+        "Login refused  otto",
+        "Login accepted  otto (operator) 127.0.0.1:",
+        "outfeed.PackML.Reset: BadInvalidState",
+        "outfeed.PackML.Hold: Good",
+        "printer.wipe_after = 13: needs the rank of engineer",
+    ):
+        assert said in text
+
+
+def at_desk(line: RunningLine, *arguments: object, said: str = "") -> Result:
+    """A command of someone who looks at the running line, and what that one types."""
     env = {"CELLRT_STATE_DIR": str(line.folder / "state"), "COLUMNS": "160"}
-    return CliRunner().invoke(app, [str(a) for a in arguments], env=env)
+    return CliRunner().invoke(app, [str(a) for a in arguments], env=env, input=said)
 
 
 def test_held_by_a_person_stays_held_until_told(line: RunningLine) -> None:

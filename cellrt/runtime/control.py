@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellrt.line.values import NOUNS
 from cellrt.audit import AUDIT, deeds
+from cellrt.line.values import NOUNS
 from cellrt.narrate import words
 from cellrt.packml import Command, Mode
 from cellrt.scan.commands import Operation, Refusal
