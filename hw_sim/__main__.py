@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hw_sim.coupler import Coupler
 from hw_sim.document import document
+from hw_sim.placer import Placer
 from hw_sim.printer import Printer
 from hw_sim.safety_plc import SafetyPlc
 
 if __name__ == "__main__":
-    print("\n\n".join(document(device) for device in (Coupler, Printer, SafetyPlc)))
+    print("\n\n".join(document(device) for device in (Coupler, Printer, Placer, SafetyPlc)))

@@ -15,10 +15,11 @@ from cellrt.wire import Point, Wire
 from hw_sim.coupler import Coupler
 from hw_sim.device import SimDevice
 from hw_sim.document import document
+from hw_sim.placer import Placer
 from hw_sim.printer import Printer
 from hw_sim.safety_plc import SafetyPlc
 
-DEVICES: tuple[type[SimDevice], ...] = (Coupler, Printer, SafetyPlc)
+DEVICES: tuple[type[SimDevice], ...] = (Coupler, Printer, Placer, SafetyPlc)
 MAPS = Path(__file__).parents[1] / "cells"
 WIDTHS = {Wire.U32: 2, Wire.I32: 2}
 
@@ -72,7 +73,12 @@ def mapped(text: dict[str, Any], section: str) -> list[Point]:
 
 @pytest.mark.parametrize(
     ("file", "device"),
-    [("coupler.toml", Coupler), ("printer.toml", Printer), ("safety.toml", SafetyPlc)],
+    [
+        ("coupler.toml", Coupler),
+        ("printer.toml", Printer),
+        ("placer.toml", Placer),
+        ("safety.toml", SafetyPlc),
+    ],
 )
 def test_the_print_stations_maps_agree_with_the_documentation(
     file: str, device: type[SimDevice]

@@ -1,0 +1,378 @@
+"""Pick-and-place machine: belt, jaws, vision, a head with eight nozzles, twenty feeder lanes."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+from cellrt.blocks import LIMIT
+from cellrt.chance import normal, uniform
+from cellrt.tags import Array, Record, Var, array
+from cellrt.wire import DeviceMap, Point, Wire
+from hw_sim.belt import Belt
+from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice, countdown
+from hw_sim.feeders import LANES, Feeders, Lane, lane_inputs, lane_outputs
+
+BELT_MM = 400.0
+BELT_MM_S = 200.0
+ENTRY_MM = 30.0
+STOP_MM = 350.0
+JAWS_S = 0.3
+LOOK_S = 0.6
+
+NOZZLES = 8
+GANG_S = NOZZLES * 3600.0 / 70_000.0
+"""The head picks with all nozzles, then places from all: so long for a gang, rated 70,000 an hour."""
+RETRIES = 3
+RETRY_FAILS = 0.4
+"""Of the retries. Three of them and another nozzle leave 2.6 % of some 400 ppm: 10 ppm."""
+RETRY_S = 0.15
+VACUUM_KPA, LEAST_KPA = 80.0, 60.0
+VACUUM_TAU_S = 0.3
+
+SIGMA_UM = 12.0
+DRIFT_UM, DRIFT_S = 5.0, 8 * 3600.0
+"""The head drifts so far in a shift's work, then measures itself between two boards."""
+
+DEVICE = 0
+
+
+class Draw(IntEnum):
+    """Purposes of this device's draws; one of each for every part of a board, or look at it."""
+
+    LOOK = 0
+    PICK = 1
+    CLOG = 2
+    DROP = 3
+    X = 4
+    Y = 5
+
+
+LOOK, PICK, CLOG, DROP, X, Y = (int(d) for d in Draw)
+PURPOSES = 8
+
+
+class Jaws(Record):
+    """Springs close them, air opens them: without air they hold the board."""
+
+    valve: Contactor
+    closed: float = Var(1.0, doc="0 open .. 1 closed")
+
+    def update(self, opening: bool, live: bool, dt_s: float) -> None:
+        step = dt_s / JAWS_S
+        if self.valve.obey(opening, live):
+            self.closed = max(0.0, self.closed - step)
+        else:
+            self.closed = min(1.0, self.closed + step)
+
+
+def _bit(name: str, address: str) -> Point:
+    return Point(name, address, Wire.BOOL)
+
+
+def _nozzle_inputs(n: int) -> tuple[Point, ...]:
+    return (
+        Point(f"nozzles.{n}.picks", f"Nozzle{n}.Picks", Wire.U32),
+        Point(f"nozzles.{n}.errors", f"Nozzle{n}.Errors", Wire.U32),
+    )
+
+
+class Nozzle(Record):
+    """One of the head's nozzles; a person cleans a clogged one."""
+
+    picks: int = Var(doc="parts that it placed")
+    errors: int = Var(doc="parts that it could not hold")
+    clogged: bool = Var(doc="the machine does not use it")
+    calls_s: float = Var(unit="s", doc="for how long it has called for a person")
+
+    def attend(self, person_s: float, dt_s: float) -> None:
+        """A person comes `person_s` after it clogged."""
+        self.calls_s = self.calls_s + dt_s if self.clogged else 0.0
+        if self.calls_s >= person_s:
+            self.clogged = False
+
+
+class Placer(SimDevice):
+    """Pick-and-place machine, 70,000 parts an hour.
+
+    * Placing needs a board in closed jaws at the stop whose fiducials were found, and a program;
+      otherwise it is refused with `fault`.
+    * It goes on while `place` is on and there is power, and stops between two gangs. What is done
+      is known until the jaws open; a board let go before its end lacks the rest.
+    * A pick that fails is retried three times, then with another nozzle. A lane that brings no part
+      even so is jammed; another allowed lane with the same part takes over. Without one it waits:
+      a part is never left out.
+    * The program is taken over between two boards, unless `version` is 0 or it is refused.
+    * A person looks after reels, feeders and nozzles, two minutes after they call.
+    """
+
+    belt: Belt
+    motor: Contactor
+    jaws: Jaws
+    vision: Contactor
+    head: Contactor
+    feeders: Feeders
+    nozzles: Array[Nozzle] = array(NOZZLES)
+    look_left_s: float = Var(unit="s")
+    gang_left_s: float = Var(unit="s", doc="until the next gang")
+    looks: int = Var(doc="looks at the fiducials of the board in the jaws")
+    tries: int = Var(doc="parts tried for this board, whatever became of them")
+    offset_x_um: float = Var(unit="um", doc="correction that this board is placed with")
+    offset_y_um: float = Var(unit="um")
+    drift_um: float = Var(unit="um", doc="of the head, in x and in y")
+
+    tolerance_um: float = Var(75.0, unit="um", doc="a part farther from its paste has shifted")
+    lost_ppm: float = Var(500.0, unit="ppm", doc="looks at fiducials that find none")
+    clog_ppm: float = Var(1e6 / 300_000, unit="ppm", doc="picks that clog the nozzle")
+    drop_ppm: float = Var(5.0, unit="ppm", doc="parts lost on the way, unseen by the machine")
+    person_s: float = Var(120.0, unit="s", doc="until a person comes who was called")
+    hand_opens: bool = Var(doc="a person's hand: the jaws are forced open")
+
+    belt_run: bool = Var(doc="belt motor")
+    unclamp: bool = Var(doc="jaws open; off: springs close them")
+    look: bool = Var(doc="rising edge: one look at the fiducials, 0.6 s")
+    place: bool = Var(doc="placing begins on the rising edge, and goes on while it is on")
+    correction_x_um: float = Var(
+        unit="um", doc="added to where parts go, from the board's start on"
+    )
+    correction_y_um: float = Var(
+        unit="um", doc="added to where parts go, from the board's start on"
+    )
+    recipe_number: int = Var(doc="number of the program")
+    recipe_version: int = Var(doc="version of the program; 0: it is being changed")
+
+    board_at_entry: bool = Var(doc="light barrier 30 mm from the belt's beginning")
+    board_at_stop: bool = Var(doc="light barrier at the placing position")
+    clamped: bool = Var(True, doc="jaws are closed")
+    unclamped: bool = Var(doc="jaws are open")
+    fiducials_found: bool = Var(doc="the vision knows where the board lies; until the jaws open")
+    fiducials_lost: bool = Var(doc="the last look found none; until the jaws open")
+    begun: bool = Var(doc="the board in the jaws has parts on it, or is about to; until they open")
+    placing: bool = Var(doc="the head is at work")
+    place_done: bool = Var(doc="every part of the board is placed; until the jaws open")
+    waiting: bool = Var(doc="no allowed lane has the next part")
+    fault: bool = Var(doc="a look or placing was refused; until both are off")
+    power_on: bool = Var(doc="drives have power")
+    barcode: int = Var(doc="id of the board at the stop; 0 none")
+    placed: int = Var(doc="parts placed on the board in the jaws, as the machine counts")
+    recipe_active: int = Var(doc="number of the running program")
+    version_active: int = Var(doc="version of the running program")
+    nozzles_clogged: int = Var(doc="bits of the nozzles that are not used")
+    vacuum_kPa: float = Var(unit="kPa", doc="of the head, below the air's pressure")
+
+    device_map: ClassVar[DeviceMap] = DeviceMap(
+        protocol="opcua",
+        namespace="urn:hw-sim:placer",
+        watchdog_ms=WATCHDOG_MS,
+        heartbeat=Point("heartbeat", "Heartbeat", Wire.U32),
+        counter=Point("counter", "Counter", Wire.U32),
+        inputs=(
+            _bit("board_at_entry", "Belt.BoardAtEntry"),
+            _bit("board_at_stop", "Belt.BoardAtStop"),
+            Point("barcode", "Belt.Barcode", Wire.U32),
+            _bit("clamped", "Jaws.Closed"),
+            _bit("unclamped", "Jaws.Opened"),
+            _bit("fiducials_found", "Vision.FiducialsFound"),
+            _bit("fiducials_lost", "Vision.FiducialsLost"),
+            _bit("begun", "Head.Begun"),
+            _bit("placing", "Head.Placing"),
+            _bit("place_done", "Head.Done"),
+            _bit("waiting", "Head.Waiting"),
+            Point("placed", "Head.Placed", Wire.U32),
+            Point("vacuum_kPa", "Head.Vacuum", Wire.F64),
+            Point("nozzles_clogged", "Head.NozzlesClogged", Wire.U16),
+            Point("feeders.jammed", "Head.LanesJammed", Wire.U32),
+            _bit("fault", "Machine.Fault"),
+            _bit("power_on", "Machine.PowerOn"),
+            Point("recipe_active", "Machine.RecipeActive", Wire.U32),
+            Point("version_active", "Machine.VersionActive", Wire.U32),
+            Point("feeders.parts_active", "Machine.PartsActive", Wire.U32),
+            Point("feeders.settings_sum", "Machine.SettingsSum", Wire.U32),
+            _bit("feeders.refused", "Machine.RecipeRefused"),
+            *(p for n in range(LANES) for p in lane_inputs(n)),
+            *(p for n in range(NOZZLES) for p in _nozzle_inputs(n)),
+            _bit("watchdog.safe", "Watchdog.Safe"),
+            Point("watchdog.trips", "Watchdog.Trips", Wire.U32),
+            Point("watchdog.tripped_ms", "Watchdog.TrippedMs", Wire.U32),
+        ),
+        outputs=(
+            _bit("belt_run", "Command.BeltRun"),
+            _bit("unclamp", "Command.Unclamp"),
+            _bit("look", "Command.Look"),
+            _bit("place", "Command.Place"),
+            Point("feeders.allowed", "Command.LanesAllowed", Wire.U32),
+            Point("correction_x_um", "Command.CorrectionX", Wire.F64),
+            Point("correction_y_um", "Command.CorrectionY", Wire.F64),
+            Point("recipe_number", "Program.Number", Wire.U32),
+            Point("recipe_version", "Program.Version", Wire.U32),
+            *(p for n in range(LANES) for p in lane_outputs(n)),
+        ),
+    )
+
+    def work(self, live: bool) -> None:
+        """Belt and jaws, vision, program, head, then the people."""
+        self.feeders.stock(self.seed)
+        self.jaws.update(self.unclamp, live, self.dt_s)
+        if self.hand_opens:
+            self.jaws.closed = 0.0
+        self.belt.held = self.jaws.closed > 0.0
+        self.belt.move(self.motor.obey(self.belt_run, live), BELT_MM_S, BELT_MM, self.dt_s)
+        self.vision.obey(self.look, live)
+        self.head.obey(self.place, live)
+        self.sense(live)
+        self.fault = self.fault and (self.place or self.look)
+        self.see(live)
+        if not self.begun:
+            self.take_program()
+        if self.head.rose and not self.begun:
+            self.begin()
+        self.place_on()
+        self.be_looked_after(live)
+
+    def carried(self) -> int:
+        """A board on the belt."""
+        return int(self.belt.board.id != 0)
+
+    def sense(self, live: bool) -> None:
+        """Sensors; jaws that open end everything that was known of the board in them."""
+        self.board_at_entry = self.belt.sees(ENTRY_MM)
+        self.board_at_stop = self.belt.sees(STOP_MM)
+        self.clamped = self.jaws.closed >= 1.0
+        self.unclamped = self.jaws.closed == 0.0
+        at_stop = self.board_at_stop and self.belt.board.id != 0
+        self.barcode = self.belt.board.id if at_stop else 0
+        self.power_on = self.powered
+        wanted_kPa = VACUUM_KPA if live else 0.0
+        self.vacuum_kPa += (wanted_kPa - self.vacuum_kPa) * min(1.0, self.dt_s / VACUUM_TAU_S)
+        if self.vacuum_kPa < 1e-9:
+            self.vacuum_kPa = 0.0
+        if not self.clamped:
+            self.let_go()
+        if self.barcode == 0:
+            self.looks = 0
+
+    def let_go(self) -> None:
+        """What is not placed by now never will be."""
+        if self.begun:
+            self.belt.board.missing += self.feeders.parts_active - self.placed
+        self.begun = False
+        self.place_done = False
+        self.fiducials_found = False
+        self.fiducials_lost = False
+        self.placed = 0
+
+    def can_work(self) -> bool:
+        """A board lies at the stop in closed jaws."""
+        return self.clamped and self.barcode != 0 and self.belt.overhang_mm == 0.0
+
+    def see(self, live: bool) -> None:
+        """One look at the fiducials, as long as the jaws hold the board."""
+        if self.vision.rose and not self.can_work():
+            self.fault = True
+        elif self.vision.rose:
+            self.fiducials_found = False
+            self.fiducials_lost = False
+            self.look_left_s = LOOK_S
+            self.looks += 1
+        if not (live and self.clamped):
+            self.look_left_s = 0.0
+        elif self.look_left_s > 0.0:
+            self.look_left_s = countdown(self.look_left_s, self.dt_s)
+            if self.look_left_s == 0.0:
+                self.fiducials_lost = self.happens(self.lost_ppm, LOOK, self.looks)
+                self.fiducials_found = not self.fiducials_lost
+
+    def happens(self, chance_ppm: float, purpose: int, serial: int) -> bool:
+        """Whether what has this chance happens to this board, at its `serial`th part or look."""
+        return self.drawn(purpose, serial) < chance_ppm * 1e-6
+
+    def drawn(self, purpose: int, serial: int) -> float:
+        return uniform(self.seed, DEVICE, self.barcode, PURPOSES * serial + purpose)
+
+    def take_program(self) -> None:
+        """Between two boards: the running program is what the line has set, if that is usable."""
+        if self.recipe_version != 0 and self.feeders.take_program():
+            self.recipe_active = self.recipe_number
+            self.version_active = self.recipe_version
+
+    def begin(self) -> None:
+        """A board's placing begins, or is refused."""
+        if not (self.can_work() and self.fiducials_found and self.feeders.parts_active > 0):
+            self.fault = True
+            return
+        self.begun = True
+        self.belt.board.defective = self.belt.board.defective or self.belt.board.placed > 0
+        self.feeders.begin()
+        self.tries = 0
+        self.gang_left_s = GANG_S
+        self.offset_x_um = self.correction_x_um
+        self.offset_y_um = self.correction_y_um
+
+    def place_on(self) -> None:
+        """One scan of the head: a gang when its time has come."""
+        vacuum = self.vacuum_kPa >= LEAST_KPA
+        self.placing = (
+            self.begun and self.head.on and vacuum and self.placed < self.feeders.parts_active
+        )
+        self.waiting = self.placing and self.feeders.source() < 0
+        if self.placing and not self.waiting:
+            self.gang_left_s -= self.dt_s
+            if self.gang_left_s <= 0.0:
+                self.gang_left_s += GANG_S
+                self.gang()
+        self.place_done = self.begun and self.placed == self.feeders.parts_active
+        if self.placing:
+            self.drift_um += DRIFT_UM * self.dt_s / DRIFT_S
+        elif not self.begun and self.drift_um >= DRIFT_UM:
+            self.drift_um = 0.0
+
+    def gang(self) -> None:
+        """Every nozzle that works picks a part and places it."""
+        for k in range(NOZZLES):
+            source = self.feeders.source()
+            if source >= 0 and not self.nozzles[k].clogged:
+                self.tries += 1
+                self.serve(self.nozzles[k], self.feeders.lanes[LIMIT(0, source, LANES - 1)])
+
+    def serve(self, nozzle: Nozzle, lane: Lane) -> None:
+        """One part, from the lane onto the board; one that cannot be had is tried anew, later."""
+        if self.happens(self.clog_ppm, CLOG, self.tries):
+            nozzle.clogged = True
+            nozzle.errors += 1
+            self.gang_left_s += RETRIES * RETRY_S
+            return
+        again, chance, drawn = 0, lane.error_ppm * 1e-6, self.drawn(PICK, self.tries)
+        while again <= RETRIES + 1 and drawn < chance:
+            again += 1
+            chance *= RETRY_FAILS
+        self.gang_left_s += again * RETRY_S
+        lane.pick(again)
+        lane.jammed = again > RETRIES + 1
+        if not lane.jammed:
+            nozzle.picks += 1
+            self.put_down()
+
+    def put_down(self) -> None:
+        """The part goes where vision and head believe the paste to be."""
+        own, board = LIMIT(0, self.feeders.turn(), LANES - 1), self.belt.board
+        self.feeders.lanes[own].done += 1
+        self.placed += 1
+        serial = PURPOSES * self.tries
+        error_x_um = SIGMA_UM * normal(self.seed, DEVICE, board.id, serial + X)
+        error_y_um = SIGMA_UM * normal(self.seed, DEVICE, board.id, serial + Y)
+        off_x_um = self.offset_x_um + self.drift_um + error_x_um - board.offset_x_um
+        off_y_um = self.offset_y_um + self.drift_um + error_y_um - board.offset_y_um
+        if self.happens(self.drop_ppm, DROP, self.tries):
+            board.missing += 1
+            return
+        board.placed += 1
+        far = off_x_um * off_x_um + off_y_um * off_y_um > self.tolerance_um * self.tolerance_um
+        board.shifted += far
+
+    def be_looked_after(self, live: bool) -> None:
+        """People at lanes and nozzles."""
+        self.feeders.attend(live, self.person_s, self.dt_s)
+        self.nozzles_clogged = 0
+        for n in range(NOZZLES):
+            self.nozzles[n].attend(self.person_s, self.dt_s)
+            self.nozzles_clogged |= self.nozzles[n].clogged << n
