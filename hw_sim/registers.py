@@ -7,34 +7,28 @@ not let be written, is refused with exception 2 and changes nothing.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from cellrt.compiled import compiled
 from cellrt.compiler.cache import cached_njit
 from cellrt.image import Image
+from cellrt.modbus.requests import (
+    Cells,
+    Code,
+    Refused,
+    Request,
+    confirmation,
+    parse,
+    reading,
+    refusal,
+)
 from cellrt.wire import Floats, Ints, Point, Views, Wiring, gather, scatter, wiring
 from hw_sim.device import SimDevice
 
-Cells = npt.NDArray[np.uint16]
-"""One cell a register or a bit; all four tables one after another."""
-
 TABLES = ("coil", "discrete", "holding", "input")
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
-MOST_BITS_READ, MOST_BITS_WRITTEN = 2000, 1968
-MOST_REGISTERS_READ, MOST_REGISTERS_WRITTEN = 125, 123
-COIL_ON, COIL_OFF = 0xFF00, 0x0000
-
-
-class Refusal(Exception):
-    """The request is answered with this exception code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
+"""One after another in the cells."""
 
 
 class Registers:
@@ -60,104 +54,35 @@ class Registers:
             image.views,
         )
         self._writable = _writable(device.written(), self._starts, len(self._cells))
-        self._functions: dict[int, Callable[[bytes], bytes]] = {
-            1: lambda pdu: self._read_bits("coil", pdu),
-            2: lambda pdu: self._read_bits("discrete", pdu),
-            3: lambda pdu: self._read_registers("holding", pdu),
-            4: lambda pdu: self._read_registers("input", pdu),
-            5: self._write_coil,
-            6: self._write_register,
-            15: self._write_coils,
-            16: self._write_registers,
-        }
 
     def answer(self, pdu: bytes) -> bytes:
         """The response to a request, both without framing; what is refused changes nothing."""
         try:
-            if pdu[0] not in self._functions:
-                raise Refusal(ILLEGAL_FUNCTION)
-            return self._functions[pdu[0]](pdu)
-        except Refusal as refusal:
-            return bytes((pdu[0] | 0x80, refusal.code))
-
-    def _read_bits(self, table: str, pdu: bytes) -> bytes:
-        cells = self._read(table, pdu, MOST_BITS_READ)
-        data = np.packbits(cells.astype(np.bool_), bitorder="little").tobytes()
-        return bytes((pdu[0], len(data))) + data
-
-    def _read_registers(self, table: str, pdu: bytes) -> bytes:
-        cells = self._read(table, pdu, MOST_REGISTERS_READ)
-        return bytes((pdu[0], 2 * len(cells))) + cells.astype(">u2").tobytes()
-
-    def _read(self, table: str, pdu: bytes, most: int) -> Cells:
-        _sized(pdu, 5)
-        address, count = struct.unpack_from(">HH", pdu, 1)
-        first = self._span(table, address, count, most)
+            request = parse(pdu)
+            first = self._span(request)
+            last = first + request.count
+            if not request.is_write:
+                self._refresh()
+                return reading(request, self._cells[first:last])
+            if b"\0" in self._writable[first:last]:
+                raise Refused(Code.ILLEGAL_ADDRESS)
+        except Refused as refused:
+            return refusal(pdu, refused.code)
         self._refresh()
-        return self._cells[first : first + count]
-
-    def _write_coil(self, pdu: bytes) -> bytes:
-        _sized(pdu, 5)
-        address, value = struct.unpack_from(">HH", pdu, 1)
-        if value not in (COIL_ON, COIL_OFF):
-            raise Refusal(ILLEGAL_VALUE)
-        self._write("coil", address, [value == COIL_ON], 1)
-        return pdu
-
-    def _write_register(self, pdu: bytes) -> bytes:
-        _sized(pdu, 5)
-        address, value = struct.unpack_from(">HH", pdu, 1)
-        self._write("holding", address, [value], 1)
-        return pdu
-
-    def _write_coils(self, pdu: bytes) -> bytes:
-        address, count, data = _several(pdu)
-        if len(data) != -(-count // 8):
-            raise Refusal(ILLEGAL_VALUE)
-        bits = np.unpackbits(np.frombuffer(data, np.uint8), count=count, bitorder="little")
-        self._write("coil", address, bits.tolist(), MOST_BITS_WRITTEN)
-        return pdu[:5]
-
-    def _write_registers(self, pdu: bytes) -> bytes:
-        address, count, data = _several(pdu)
-        if len(data) != 2 * count:
-            raise Refusal(ILLEGAL_VALUE)
-        self._write("holding", address, struct.unpack(f">{count}H", data), MOST_REGISTERS_WRITTEN)
-        return pdu[:5]
-
-    def _write(self, table: str, address: int, values: Sequence[int], most: int) -> None:
-        first = self._span(table, address, len(values), most)
-        last = first + len(values)
-        if b"\0" in self._writable[first:last]:
-            raise Refusal(ILLEGAL_ADDRESS)
-        self._refresh()
-        self._cells[first:last] = values
+        self._cells[first:last] = request.values
         _accept(first, last, *self._memory)
+        return confirmation(pdu)
 
-    def _span(self, table: str, address: int, count: int, most: int) -> int:
+    def _span(self, request: Request) -> int:
         """Where a range of a table begins among all cells."""
-        if not 1 <= count <= most:
-            raise Refusal(ILLEGAL_VALUE)
-        if address + count > self._sizes[table]:
-            raise Refusal(ILLEGAL_ADDRESS)
-        return self._starts[table] + address
+        if request.address + request.count > self._sizes[request.table]:
+            raise Refused(Code.ILLEGAL_ADDRESS)
+        return self._starts[request.table] + request.address
 
     def _refresh(self) -> None:
         if self.stale:
             _publish(*self._memory)
             self.stale = False
-
-
-def _sized(pdu: bytes, size: int) -> None:
-    if len(pdu) != size:
-        raise Refusal(ILLEGAL_VALUE)
-
-
-def _several(pdu: bytes) -> tuple[int, int, bytes]:
-    if len(pdu) < 6 or len(pdu) != 6 + pdu[5]:
-        raise Refusal(ILLEGAL_VALUE)
-    address, count = struct.unpack_from(">HH", pdu, 1)
-    return address, count, pdu[6:]
 
 
 def _table(point: Point) -> str:

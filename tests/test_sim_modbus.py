@@ -18,7 +18,7 @@ from cellrt.tags import Var
 from cellrt.wire import DeviceMap, Point, Wire
 from hw_sim.coupler import Coupler
 from hw_sim.device import SimDevice
-from hw_sim.modbus_front import Connection, ModbusFront
+from hw_sim.modbus_front import ModbusFront
 from hw_sim.printer import Printer
 from hw_sim.registers import Registers
 
@@ -255,28 +255,6 @@ async def test_stopped_front_closes_its_connections(served: Served) -> None:
     with pytest.raises(ConnectionRefusedError):
         await reader
     client.close()
-
-
-class Deaf(asyncio.Transport):
-    """A client's socket that notes whether it is read from."""
-
-    reading = True
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-
-def test_client_that_fetches_no_answers_is_not_read_from() -> None:
-    registers = Registers(Coupler, "coupler", Image(Assembly({"coupler": Coupler}).layout))
-    connection, transport = Connection(registers, (1,), set()), Deaf()
-    connection.connection_made(transport)
-    connection.pause_writing()
-    assert not transport.reading
-    connection.resume_writing()
-    assert transport.reading
 
 
 class Sparse(SimDevice):
