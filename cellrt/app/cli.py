@@ -58,6 +58,9 @@ def run(
         bool, typer.Option("--strict", help="warnings end the run, exit code 2")
     ] = False,
     opcua_port: Annotated[int, typer.Option(help="port of the OPC UA server")] = 4840,
+    modbus_port: Annotated[
+        int | None, typer.Option(help="port of the Modbus server; the line file's if not given")
+    ] = None,
     base_port: Annotated[
         int, typer.Option(help="first port of simulated devices; 0: free ones")
     ] = 0,
@@ -69,7 +72,17 @@ def run(
     from cellrt.app.view import View
 
     options = Options(
-        line, sim, python, speed, duration, report, strict, opcua_port, base_port, start
+        line,
+        sim,
+        python,
+        speed,
+        duration,
+        report,
+        strict,
+        opcua_port,
+        modbus_port,
+        base_port,
+        start,
     )
     with refusals(), View() as view:
         code = Run(options, view.show).execute()
@@ -130,6 +143,16 @@ def check(
 
         Console(width=None if sys.stdout.isatty() else 160).print(tables(spec))
     print(f"{line}: {len(spec.cells)} cells, {len(spec.devices)} devices, well")
+
+
+@app.command()
+def modbus_map(line: LineFile) -> None:
+    """The addresses of a line's Modbus server, as Markdown."""
+    from cellrt.line.modbus_map import modbus_map
+
+    with refusals():
+        table = modbus_map(load_line(line))
+    print(table.markdown())
 
 
 @app.command()

@@ -28,6 +28,7 @@ class Options:
     report_at: Path | None = None
     strict: bool = False
     opcua_port: int = 4840
+    modbus_port: int | None = None
     base_port: int = 0
     start: bool = True
 
@@ -47,12 +48,12 @@ def check_speed(speed: float, period_ns: int) -> None:
         )
 
 
-def free_port(port: int, who: str) -> None:
-    """Raises RunError when `port` is taken."""
+def free_port(port: int, who: str, host: str = "127.0.0.1") -> None:
+    """Raises RunError when `port` is taken, or cannot be had."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except (OSError, OverflowError) as error:
             raise RunError(f"port {port} for {who}: {error}; choose another") from None
 

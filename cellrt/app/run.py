@@ -116,6 +116,7 @@ class Run:
         """Ports, addresses, retained values, and what every process is told."""
         options = self.options
         free_port(options.opcua_port, "the OPC UA server (--opcua-port)")
+        modbus_port = self._modbus_port()
         addresses, base_port = {}, options.base_port
         if options.sim:
             devices = list(simulated_devices(self.line))
@@ -138,10 +139,25 @@ class Run:
             seed=self.line.seed,
             addresses=addresses,
             opcua_port=options.opcua_port,
+            modbus_port=modbus_port,
             plain=options.plain,
             base_port=base_port,
             speed=options.speed,
         )
+
+    def _modbus_port(self) -> int:
+        """Where the line is served over Modbus; 0 where it is not."""
+        spec, asked = self.line.modbus, self.options.modbus_port
+        if spec is None and asked is not None:
+            raise RunError(
+                f"--modbus-port {asked}: {self.line.path} has no Modbus server; add `[modbus]`"
+            )
+        if spec is None:
+            return 0
+        who = f"[modbus] of {self.line.path}" if asked is None else "--modbus-port"
+        port = spec.port if asked is None else asked
+        free_port(port, f"the Modbus server ({who})", spec.host)
+        return port
 
     def _ring(self, run_dir: Path) -> Path:
         """The flight recorder's ring, in memory but by name: it outlives every process of the line."""

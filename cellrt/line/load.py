@@ -12,6 +12,7 @@ from cellrt import MS
 from cellrt.cell import Cell
 from cellrt.line.device_map import LoadedMap, load_map
 from cellrt.line.join import Joiner, Joint, check_stations
+from cellrt.line.modbus import exposure, modbus
 from cellrt.line.model import DeviceTable, LineTable
 from cellrt.line.neighbours import handovers, sim
 from cellrt.line.problem import LineError, choose
@@ -50,9 +51,11 @@ def load_line(path: Path) -> LineSpec:
     plant = sim(file, source)
     _check_safety(file, source)
     scada = opcua(file.opcua, file.cells, cells, source)
+    served = modbus(file, kinds, source)
     if source.problems or file.line is None:
         raise LineError(source.problems)
     warnings = dict.fromkeys(str(w) for loaded in maps.values() if loaded for w in loaded.warnings)
+    warnings.update(dict.fromkeys(exposure(served, source)))
     return LineSpec(
         file.line.name,
         path,
@@ -67,6 +70,7 @@ def load_line(path: Path) -> LineSpec:
         source.text,
         tuple(file.line.safety),
         scada,
+        served,
     )
 
 

@@ -37,6 +37,7 @@ class LineFile(Shape):
     devices: dict[str, Any] = {}
     cells: dict[str, Any]
     io: dict[str, Any] = {}
+    modbus: dict[str, Any] = {}
     sim: dict[str, Any] = {}
     opcua: dict[str, Any] = {}
 
@@ -77,6 +78,15 @@ class IoTable(Shape):
     """`[io]`: tags that many cells have."""
 
     io: dict[str, str] = Field({}, examples=['{ estop_released = "safety.estop_released" }'])
+
+
+class ModbusTable(Shape):
+    """`[modbus]`: the line as a Modbus TCP server; without this table there is none."""
+
+    host: str = Field("127.0.0.1", examples=['"127.0.0.1"'])
+    port: int = Field(502, ge=1, le=65535, examples=["502"])
+    tags: list[str] = Field(["*.*"], examples=['["printer.*", "infeed.speed_mm_s"]'])
+    write: list[str] = Field([], examples=['["printer.pressure_N_wanted", "printer.CntrlCmd"]'])
 
 
 class SimTable(Shape):

@@ -74,6 +74,18 @@ class OpcuaSpec:
 
 
 @dataclass(frozen=True)
+class ModbusSpec:
+    """The line as a Modbus TCP server. `tags` are shown beside what every cell shows, in this order
+    within each cell; `write`, some of them or cells' commands (`printer.CntrlCmd`), may be written.
+    """
+
+    host: str
+    port: int
+    tags: tuple[str, ...]
+    write: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class LineSpec:
     """A line, ready to be planned. `unattended`: it may restart by itself when armed locally.
 
@@ -93,3 +105,4 @@ class LineSpec:
     text: str
     safety: tuple[str, ...] = ()
     opcua: OpcuaSpec = OpcuaSpec()
+    modbus: ModbusSpec | None = None

@@ -12,6 +12,7 @@ from cellrt.line.model import (
     IoTable,
     LineFile,
     LineTable,
+    ModbusTable,
     OpcuaTable,
     Shape,
     SimTable,
@@ -32,12 +33,13 @@ class Tables:
     io: Mapping[str, str]
     sim: SimTable
     opcua: OpcuaTable
+    modbus: ModbusTable | None
 
 
 def tables(source: Source) -> Tables:
     """The tables of a line file. One that is out of shape keeps no other from being read."""
     shaped(LineFile, source.data, (), source)
-    line = source.data.get("line")
+    line, modbus = source.data.get("line"), source.data.get("modbus")
     io = shaped(IoTable, {"io": _dict(source.data.get("io"))}, (), source)
     sim = shaped(SimTable, _dict(source.data.get("sim")), ("sim",), source)
     opcua = shaped(OpcuaTable, _dict(source.data.get("opcua")), ("opcua",), source)
@@ -51,6 +53,7 @@ def tables(source: Source) -> Tables:
         io.io if io else {},
         sim or SimTable(),
         opcua or OpcuaTable(),
+        shaped(ModbusTable, modbus, ("modbus",), source) if isinstance(modbus, dict) else None,
     )
 
 

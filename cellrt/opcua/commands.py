@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-import numpy as np
 from asyncua import ua
 
 from cellrt.opcua.status import ANSWERS, Codes, status
 from cellrt.opcua.users import Rank
-from cellrt.scan.commands import Operation, Refusal
-from cellrt.tags import Field, Scalar
-
-Send = Callable[[Operation, int, int], Awaitable[Refusal]]
-"""Sends a command (operation, target, argument) to the scan and waits for its answer, but not for
-ever: one that was not answered is `Refusal.UNKNOWN`."""
+from cellrt.scan.commands import Operation, Send, raw_bits, within
+from cellrt.tags import Field
 
 Write = Callable[[ua.Variant], Awaitable[ua.StatusCode]]
 """What becomes of a client's write to one variable."""
@@ -61,18 +55,3 @@ def spoken(kind: type[IntEnum], number: int) -> str:
 def is_of(variant: ua.Variant, kind: ua.VariantType) -> bool:
     """One value of exactly this type; the standard forbids a server to convert (Part 4, 5.10.4)."""
     return variant.VariantType is kind and not variant.is_array and variant.Value is not None
-
-
-def within(field: Field, value: Scalar) -> bool:
-    """A finite value within a tag's declared limits."""
-    low, high = field.low, field.high
-    return (
-        math.isfinite(value) and (low is None or low <= value) and (high is None or value <= high)
-    )
-
-
-def raw_bits(kind: type[bool] | type[int] | type[float], value: Scalar) -> int:
-    """A value as the argument of a command: 0 or 1, the integer, or the bits of the float."""
-    if kind is float:
-        return int(np.float64(value).view(np.int64))
-    return int(value)

@@ -11,13 +11,13 @@ from asyncua import ua
 from asyncua.server.address_space import AddressSpace
 from asyncua.ua.attribute_ids import AttributeIds
 
-from cellrt.opcua.commands import Send, Target, is_of, spoken
+from cellrt.opcua.commands import Target, is_of, spoken
 from cellrt.opcua.mirror import Reading, timestamp
 from cellrt.opcua.nodes import Method, Nodes, name_of, standard
 from cellrt.opcua.status import ANSWERS, Codes, status
 from cellrt.opcua.users import Rank
 from cellrt.packml import Command, Mode
-from cellrt.scan.commands import Operation
+from cellrt.scan.commands import Operation, Send
 
 Int32, Boolean, String = ua.VariantType.Int32, ua.VariantType.Boolean, ua.VariantType.String
 

@@ -16,13 +16,13 @@ from asyncua.server.address_space import AttributeValue
 from asyncua.ua.attribute_ids import AttributeIds
 
 from cellrt.opcua.access import Access
-from cellrt.opcua.commands import Send
 from cellrt.opcua.history import History
 from cellrt.opcua.host import Host, Listener
 from cellrt.opcua.mirror import PUBLISHED_CHANGES, SHED_CHANGES, Mirror, Reading
 from cellrt.opcua.nodes import Nodes, name_of
 from cellrt.opcua.space import OBJECTS, Space, add_diagnostics, add_handovers, first_line
 from cellrt.opcua.unit import add_unit
+from cellrt.scan.commands import Send
 from cellrt.scan.plan import Plan
 from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.wire import Ints

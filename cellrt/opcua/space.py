@@ -11,11 +11,12 @@ from typing import Any
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
 
-from cellrt.opcua.commands import TYPES, Send, Target, write_parameter
+from cellrt.opcua.commands import TYPES, Target, write_parameter
 from cellrt.opcua.mirror import PUBLISHED_CHANGES, SHED_CHANGES, Row
 from cellrt.opcua.nodes import Nodes, name_of, standard
 from cellrt.opcua.units import engineering_units, eu_range
 from cellrt.opcua.users import Rank
+from cellrt.scan.commands import Send
 from cellrt.scan.plan import Plan
 from cellrt.scan.snapshot import EPOCH, FORCES, SCAN, SNAPSHOT_HEAD, image_base, snapshot_words
 from cellrt.tags import WORD, Field, Record, Role, places

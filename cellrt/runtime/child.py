@@ -34,6 +34,7 @@ class Order:
     seed: int
     addresses: dict[str, str]
     opcua_port: int = 4840
+    modbus_port: int = 0
     plain: bool = False
     base_port: int = 0
     speed: float = 1.0

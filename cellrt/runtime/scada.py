@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 
 from cellrt.audit import AUDIT, AuditLog
+from cellrt.modbus.server import LineModbus
 from cellrt.opcua.access import FOLDER, Access
 from cellrt.opcua.gate import ListenError
 from cellrt.opcua.server import LineServer
@@ -39,7 +40,7 @@ LOST_S = 1.0
 
 
 class Scada:
-    """The OPC UA server of one line between the snapshots and the command queue."""
+    """A line's servers between the snapshots and the command queue."""
 
     def __init__(self, station: Station) -> None:
         self.station = station
@@ -73,6 +74,22 @@ class Scada:
             wall_start_ns=wall_start_ns,
             history_at=history_at,
         )
+        self.modbus: LineModbus | None = None
+        if station.plan.line.modbus is not None and order.modbus_port:
+            self.modbus = LineModbus(station.plan, self.send, wall_start_ns=wall_start_ns)
+
+    async def start(self) -> None:
+        """Listen and serve. Raises ListenError, or OSError from the Modbus server."""
+        await self.server.start()
+        spec = self.station.plan.line.modbus
+        if self.modbus is not None and spec is not None:
+            await self.modbus.start(spec.host, self.station.order.modbus_port)
+
+    async def stop(self) -> None:
+        """Hang up on every client."""
+        if self.modbus is not None:
+            await self.modbus.stop()
+        await self.server.stop()
 
     async def send(self, operation: Operation, target: int, argument: int) -> Refusal:
         """A client's command; the scan's answer."""
@@ -86,8 +103,12 @@ class Scada:
             if self._snapshots.take(self._frame):
                 snapshot = Snapshot.of(self.station.plan, self._frame.copy())
                 self._now_ns, self._seen_s = snapshot.now_ns, now_s
+                if self.modbus is not None:
+                    self.modbus.publish(snapshot)
                 await self.server.publish(snapshot)
             elif now_s - self._seen_s > LOST_S:
+                if self.modbus is not None:
+                    self.modbus.lose()
                 await self.server.lose()
             self.put_down()
             await asyncio.sleep(PUBLISH_S)
@@ -122,7 +143,7 @@ async def serve(station: Station) -> None:
         await asyncio.sleep(ANSWERS_S)
     try:
         scada = Scada(station)
-        await scada.server.start()
+        await scada.start()
     except (ListenError, OSError, sqlite3.Error) as error:
         refuse("scada", str(error))
     gc.collect()
@@ -136,7 +157,7 @@ async def serve(station: Station) -> None:
             raise failure
         task.cancel()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(scada.server.stop(), 2.0)
+        await asyncio.wait_for(scada.stop(), 2.0)
     scada.put_down()
 
 

@@ -7,6 +7,8 @@ refused is an event. A command that goes on having an effect, as a force does, h
 
 from __future__ import annotations
 
+import math
+from collections.abc import Awaitable, Callable
 from enum import IntEnum
 
 import numpy as np
@@ -17,6 +19,7 @@ from cellrt.scan.events import U_MODE, U_REQUESTS, U_STATE, emit
 from cellrt.scan.force import force, unforce
 from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN
 from cellrt.scan.tables import Tables, Work
+from cellrt.tags import Field, Scalar
 from cellrt.wire import Floats, Ints
 
 
@@ -51,6 +54,26 @@ class Origin(IntEnum):
     SUPERVISOR = 0
     OPERATOR = 1
     SCADA = 2
+
+
+Send = Callable[[Operation, int, int], Awaitable[Refusal]]
+"""Sends a command (operation, target, argument) to the scan and waits for its answer, but not for
+ever: one that was not answered is `Refusal.UNKNOWN`."""
+
+
+def within(field: Field, value: Scalar) -> bool:
+    """A finite value within a tag's declared limits."""
+    low, high = field.low, field.high
+    return (
+        math.isfinite(value) and (low is None or low <= value) and (high is None or value <= high)
+    )
+
+
+def raw_bits(kind: type[bool] | type[int] | type[float], value: Scalar) -> int:
+    """A value as the argument of a command: 0 or 1, the integer, or the bits of the float."""
+    if kind is float:
+        return int(np.float64(value).view(np.int64))
+    return int(value)
 
 
 COMMAND, PARAMETER = 8, 9

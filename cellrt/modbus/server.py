@@ -1,0 +1,172 @@
+"""The line as a Modbus TCP server, for those who have no OPC UA.
+
+Reads are served from the last snapshot. A write becomes commands to the scan, and is answered when
+the scan has answered; others are served meanwhile. What exception codes mean here:
+
+* 1, 2, 3 (function, address, value): refused, nothing was changed, and asking again will not help.
+  2 also for a write to what the line file does not let be written, or to a part of a value; 3 for
+  a value out of its limits and for a command that the cell does not take in its present state.
+* 4: a read: no scan is heard of; only the line's block is readable. A write: the scan did not
+  answer; it may or may not have been carried out.
+* 6: a write that was not carried out, and may be tried again: too much at once, or the scan was
+  started anew.
+* 11: the unit is neither 0, 1 nor 255.
+
+A write of several values is judged as a whole before anything is asked of the scan. Refuses the
+scan one of them nevertheless, the others stand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from cellrt.line.modbus_map import CNTRL_CMD, UNIT_MODE, Entry, modbus_map
+from cellrt.modbus.frames import DIRECT, IDLE_S, Pending, Server
+from cellrt.modbus.registers import LineRegisters
+from cellrt.modbus.requests import (
+    Code,
+    Refused,
+    Request,
+    confirmation,
+    parse,
+    reading,
+    refusal,
+)
+from cellrt.scan.commands import Operation, Refusal, Send, raw_bits, within
+from cellrt.scan.plan import Plan
+from cellrt.scan.snapshot import Snapshot
+from cellrt.tags import Scalar
+from cellrt.wire import Wire
+
+Command = tuple[Operation, int, int]
+"""What to ask of the scan: operation, target, argument."""
+
+UNITS = (*DIRECT, 1)
+
+ANSWERS = {
+    Refusal.EXPIRED: Code.BUSY,
+    Refusal.OTHER_EPOCH: Code.BUSY,
+    Refusal.UNKNOWN_TARGET: Code.ILLEGAL_ADDRESS,
+    Refusal.NOT_IN_THIS_STATE: Code.ILLEGAL_VALUE,
+    Refusal.OUT_OF_LIMITS: Code.ILLEGAL_VALUE,
+    Refusal.UNKNOWN_OPERATION: Code.ILLEGAL_VALUE,
+    Refusal.QUEUE_FULL: Code.BUSY,
+    Refusal.UNKNOWN: Code.FAILURE,
+}
+"""By the scan's answer, but `accepted`."""
+
+FORMATS = {
+    Wire.BOOL: ">H",
+    Wire.U16: ">H",
+    Wire.I32: ">i",
+    Wire.I64: ">q",
+    Wire.F32: ">f",
+}
+"""Of what can be written."""
+
+
+class LineModbus:
+    """What Modbus clients connect to. The line file says what is shown and what may be written."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        send: Send,
+        *,
+        wall_start_ns: int,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        """`wall_start_ns`: wall time (ns since 1970) of logical time 0. Raises ValueError for a
+        line without a Modbus map.
+        """
+        self._send = send
+        self._monotonic_ns = monotonic_ns
+        self._map = modbus_map(plan.line)
+        self._registers = LineRegisters(plan, self._map, wall_start_ns)
+        self._words = {e.address: e for e in self._map.registers if e.writable}
+        self._bits = {e.address: e for e in self._map.bits if e.writable}
+        self._parameters = {leaf.path: n for n, leaf in enumerate(plan.parameters)}
+        self._cells = {name: n for n, name in enumerate(plan.cells)}
+        self._server = Server(self.respond, UNITS, idle_s=idle_s)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen on `port`, or a free one for 0; the port. Raises OSError."""
+        return await self._server.start(host, port)
+
+    async def stop(self) -> None:
+        """Hang up on every client and stop."""
+        await self._server.stop()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Show a newer snapshot."""
+        self._registers.take(snapshot)
+
+    def lose(self) -> None:
+        """The scan has stopped publishing: until it does again, the line cannot be read."""
+        self._registers.lose()
+
+    def respond(self, pdu: bytes) -> bytes | Pending:
+        """The answer to a request, both without framing; to a write when the scan has answered."""
+        try:
+            request = parse(pdu)
+            if not request.is_write:
+                return reading(request, self._registers.read(request, self._monotonic_ns()))
+            commands = self._commands(request)
+            if self._registers.is_lost:
+                raise Refused(Code.BUSY)
+        except Refused as refused:
+            return refusal(pdu, refused.code)
+        return self._ask(pdu, commands)
+
+    async def _ask(self, pdu: bytes, commands: list[Command]) -> bytes:
+        """Ask the scan for all of them, in order; the first that it refuses is the answer."""
+        for answer in await asyncio.gather(*(self._send(*command) for command in commands)):
+            if answer is not Refusal.ACCEPTED:
+                return refusal(pdu, ANSWERS[answer])
+        return confirmation(pdu)
+
+    def _commands(self, request: Request) -> list[Command]:
+        """What a write asks for. Raises Refused unless it is of whole, writable values only."""
+        writable = self._bits if request.is_of_bits else self._words
+        entries, at, end = [], request.address, request.address + request.count
+        while at < end:
+            if at not in writable or at + writable[at].width > end:
+                raise Refused(Code.ILLEGAL_ADDRESS)
+            entries.append(writable[at])
+            at += writable[at].width
+        values = iter(request.values)
+        return [
+            self._command(entry, [next(values) for _ in range(entry.width)]) for entry in entries
+        ]
+
+    def _command(self, entry: Entry, cells: list[int]) -> Command:
+        value = decoded(entry.wire, cells)
+        cell, _, name = entry.name.partition(".")
+        if entry.field is None:
+            operation = {CNTRL_CMD: Operation.PACKML, UNIT_MODE: Operation.MODE}[name]
+            return operation, self._cells[cell], int(value)
+        if not within(entry.field, value):
+            raise Refused(Code.ILLEGAL_VALUE)
+        argument = raw_bits(entry.field.kind, value)
+        return Operation.PARAMETER, self._parameters[entry.tag], argument
+
+
+def decoded(wire: Wire, cells: list[int]) -> Scalar:
+    """The value in these cells. A float is the shortest decimal that it can stand for, so that a
+    limit such as 0.1 can be written, though in single precision it is a little more than 0.1.
+
+    >>> decoded(Wire.F32, [0x3DCC, 0xCCCD])
+    0.1
+    >>> decoded(Wire.I32, [0xFFFF, 0xFFFE])
+    -2
+    """
+    (value,) = struct.unpack(FORMATS[wire], struct.pack(f">{len(cells)}H", *cells))
+    if wire is Wire.F32:
+        return float(str(np.float32(value)))
+    return int(value)
