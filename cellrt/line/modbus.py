@@ -77,6 +77,8 @@ def _check_writable(
     if name in fields:
         what = f"{name} is {fields[name].role.value}, not parameter, and cannot be written"
         mend = f"name a parameter, or a command such as {commands[0]!r}"
+    elif "*" in name:
+        what, mend = f"{shown(name)} in `write` is a pattern", "name in full what may be written"
     source.fault((AT, "write"), what, mend)
 
 

@@ -7,7 +7,8 @@ Modbus Messaging on TCP/IP Implementation Guide V1.0b, 3.1.3:
 Requests may come several at a time or in pieces; they are answered one after the other, in order.
 A client is heard only while it fetches its answers and none of them is outstanding, so that none
 makes the server hold more than BUFFER_BYTES of requests and ANSWERS_BYTES of answers. After bytes
-that are no Modbus nothing can be trusted: what came before is answered, and the connection closed.
+that are no Modbus nothing can be trusted: what came before is answered, what follows is thrown
+away, and the connection ends.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ ANSWERS_BYTES = 16_384
 MAX_CONNECTIONS = 32
 IDLE_S = 120.0
 """A connection without a whole request for so long is closed: its client may be gone."""
+
+LINGER_S = 5.0
+"""A connection that is ended is left so long to the client, to fetch its last answers: closed at
+once, with bytes of the client's on the way, TCP would throw them away."""
 
 DIRECT = (0, 255)
 """Unit numbers by which a device that is addressed by IP answers to everyone."""
@@ -73,6 +78,7 @@ class Connection(asyncio.BufferedProtocol):
         self._memory = bytearray(BUFFER_BYTES)
         self._filled = 0
         self._answers_flow = True
+        self._is_ending = False
         self._outstanding: asyncio.Task[None] | None = None
         self._heard_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -125,28 +131,25 @@ class Connection(asyncio.BufferedProtocol):
             transaction, protocol, length, unit = HEADER.unpack_from(self._memory, at)
             end = at + HEADER.size - 1 + length
             if protocol != 0 or not 2 <= length <= LONGEST:
-                at = self._filled
-                self._close()
+                self._end()
             elif end > self._filled:
                 break
             else:
                 pdu = bytes(self._memory[at + HEADER.size : end])
                 at = end
                 self._answer(transaction, unit, pdu)
+        if self._is_ending:
+            at = self._filled
         self._memory[: self._filled - at] = self._memory[at : self._filled]
         self._filled -= at
-        if self._transport is not None and self._may_answer():
+        if self._transport is not None and (self._is_ending or self._may_answer()):
             self._transport.resume_reading()
         elif self._transport is not None:
             self._transport.pause_reading()
 
     def _may_answer(self) -> bool:
-        return (
-            self._transport is not None
-            and not self._transport.is_closing()
-            and self._answers_flow
-            and self._outstanding is None
-        )
+        going_on = self._transport is not None and not self._is_ending
+        return going_on and self._answers_flow and self._outstanding is None
 
     def _answer(self, transaction: int, unit: int, pdu: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -169,10 +172,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.write(HEADER.pack(transaction, 0, 1 + len(pdu), unit) + pdu)
 
-    def _close(self) -> None:
-        """Close when what was answered is sent; idleness ends the waiting for that."""
-        if self._transport is not None:
-            self._transport.close()
+    def _end(self) -> None:
+        """No more answers after those that were given."""
+        self._is_ending = True
+        if self._transport is not None and self._timer is not None:
+            self._transport.write_eof()
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(LINGER_S, self.abort)
 
     def _watch_idleness(self) -> None:
         loop = asyncio.get_running_loop()
