@@ -3,7 +3,7 @@
 ```toml
 [modbus]
 port = 502
-tags = ["printer.*", "infeed.speed_mm_s"]    # `*` is what stands between two dots; "*.*" if not given
+tags = ["printer.*", "infeed.run"]    # `*` is what stands between two dots; "*.*" if not given
 write = ["printer.pressure_N_wanted", "printer.CntrlCmd", "printer.UnitMode"]    # nothing if not given
 ```
 """

@@ -1,16 +1,31 @@
 """The Modbus map of a line: which value lies at which address. Everything follows from the line file.
 
 * There is one table of registers, read by functions 3 and 4 alike, and one of bits, read by 1 and 2.
+  What may be written is written by 6, 16, 5 and 15, each value whole. Units are 0, 1 and 255.
 * The line has the first block of both, each cell the next in the order of the file. A block is as
   many hundreds of addresses as it needs, the same in both tables; what is reserved reads as 0.
 * A cell's block begins with what every cell has, always at the same places. Its own tags follow in
-  the order of `tags` in `[modbus]`, else as the class declares them.
-* bool: one bit. float: IEEE 754 single precision, 2 registers. int: 2 registers (two's complement)
-  where its declared range fits 32 bits, else 4, whose last two alone are its lower 32 bits. High word
-  first.
+  the order of `tags` in `[modbus]`, else as the class declares them. So a cell at the end of the file
+  and a tag at the end of its class, within its hundred, move nothing. The checksum is of every name,
+  type and address, and of what may be written: another one, another map.
+* f32: IEEE 754 single precision. i32, i64, u16, u32: whole numbers; an i64's last two registers alone
+  are its lower 32 bits. High word first.
+* What is read is of one scan, `line.age_ms` old. An input whose device is bad (`io_good` of its cell,
+  bits of `devices`) shows what it showed last. A written value shows in the next snapshot.
 
-So a cell at the end of the file and a tag at the end of its class, within its hundred, move nothing.
-`checksum` is of every name, type and address: it tells a client that something was moved.
+Exceptions:
+
+* 1, 2, 3 (function, address, value): nothing was changed, and asking again will not help. 2 also for
+  what may not be written and for a part of a value; 3 also for a value out of its limits and for a
+  command that the cell does not take in its present state.
+* 4, of a read: no scan is heard of, and only the line's block can be read. Of a write: the scan did
+  not answer; it may or may not have been carried out.
+* 6: a write was not carried out and may be tried again: no scan is heard of, it was started anew, or
+  it was asked too much at once.
+* 11: another unit.
+
+A write of several values is judged as a whole before anything is asked of the scan. When the scan
+refuses one of them nevertheless, the others stand.
 """
 
 from __future__ import annotations
@@ -20,10 +35,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from cellrt.cell import Cell
+from cellrt.declared import rules
 from cellrt.line.spec import LineSpec, ModbusSpec
 from cellrt.line.values import bounds
 from cellrt.packml import Command, Mode, State
-from cellrt.tags import Field, Record, find
+from cellrt.tags import Field, find
 from cellrt.wire import Wire
 
 ADDRESSES = 65_536
@@ -45,15 +62,19 @@ FIRST_DEVICE = 16
 """The line's bits: its status, and from here on whether each device is fresh and well."""
 
 
+def _numbered(names: Iterable[tuple[int, str]]) -> str:
+    return ", ".join(f"{number} {name}" for number, name in names)
+
+
 def _numbers(kind: type[State] | type[Mode] | type[Command]) -> str:
-    return ", ".join(f"{member.value} {member.name.capitalize()}" for member in kind)
+    return _numbered((member.value, member.name.capitalize()) for member in kind)
 
 
 UNIT_WORDS = (
     (0, "StateCurrent", Wire.U16, "state", _numbers(State)),
     (1, "UnitModeCurrent", Wire.U16, "mode", _numbers(Mode)),
     (2, "step", Wire.U16, "step", "step of the sequence inside Execute"),
-    (3, "StopReason", Wire.U16, "first_out", "1 + the interlock that tripped first; 0 none"),
+    (3, "StopReason", Wire.U16, "first_out", "the interlock that tripped first"),
     (4, "cause", Wire.U16, "cause", "why the outputs are safe: 0 not, 1 stop .. 5 e-stop"),
     (5, "io_good", Wire.U16, "io_good", "1: every device the cell reads is fresh and well"),
     (6, "tripped", Wire.I64, "tripped", "bits of the interlocks tripped since the last Clear"),
@@ -121,8 +142,10 @@ class ModbusMap:
 
     def markdown(self) -> str:
         """The map for who is to connect to it."""
-        tables = (("Registers", self.registers), ("Bits", self.bits))
-        return "\n\n".join(f"## {title}\n\n{_markdown(rows)}" for title, rows in tables)
+        parts = [(__doc__ or "").strip(), f"Checksum of this map: {self.checksum}"]
+        for title, rows in (("Registers", self.registers), ("Bits", self.bits)):
+            parts += [f"## {title}", _markdown(rows)]
+        return "\n\n".join(parts)
 
 
 def modbus_map(line: LineSpec) -> ModbusMap:
@@ -134,7 +157,7 @@ def modbus_map(line: LineSpec) -> ModbusMap:
 
 
 def make_map(
-    cells: Mapping[str, type[Record]], devices: tuple[str, ...], spec: ModbusSpec
+    cells: Mapping[str, type[Cell]], devices: tuple[str, ...], spec: ModbusSpec
 ) -> ModbusMap:
     """The map of these cells and devices; it may be too long for Modbus."""
     words = [Entry(at, f"{LINE}.{name}", wire, doc) for at, name, wire, doc in LINE_WORDS]
@@ -145,7 +168,7 @@ def make_map(
     first_cell = base = _hundreds(words, bits, 0)
     for cell, kind in cells.items():
         own = [tag for tag in spec.tags if tag.partition(".")[0] == cell]
-        its_words = [*_unit_words(cell, base, spec)]
+        its_words = [*_unit_words(cell, kind, base, spec)]
         its_bits = [
             Entry(base + at, f"{cell}.{name}", Wire.BOOL, doc, f"{cell}.unit.{tag}")
             for at, name, tag, doc in UNIT_BITS
@@ -161,10 +184,15 @@ def make_map(
     return ModbusMap(tuple(words), tuple(bits), first_cell, base)
 
 
-def _unit_words(cell: str, base: int, spec: ModbusSpec) -> Iterator[Entry]:
-    """What every cell has."""
+def _unit_words(cell: str, kind: type[Cell], base: int, spec: ModbusSpec) -> Iterator[Entry]:
+    """What every cell has; the class names its steps and interlocks."""
+    named = {
+        "step": _numbered(enumerate(kind.sequence.names)),
+        "first_out": _numbered(enumerate(("none", *rules(kind)))),
+    }
     for at, name, wire, tag, doc in UNIT_WORDS:
-        yield Entry(base + at, f"{cell}.{name}", wire, doc, f"{cell}.unit.{tag}")
+        full = f"{doc}: {named[tag]}" if named.get(tag) else doc
+        yield Entry(base + at, f"{cell}.{name}", wire, full, f"{cell}.unit.{tag}")
     for at, name, wire, doc in COMMANDS:
         full = f"{cell}.{name}"
         yield Entry(base + at, full, wire, f"reads as 0; {doc}", writable=full in spec.write)
@@ -207,5 +235,6 @@ def _markdown(rows: Iterable[Entry]) -> str:
         last = entry.address + entry.width - 1
         where = f"{entry.address}" if entry.width == 1 else f"{entry.address}..{last}"
         what = (where, entry.name, entry.wire.value, "yes" if entry.writable else "")
-        lines.append(f"| {' | '.join((*what, entry.range, entry.meaning))} |")
+        cells = (*what, entry.range, entry.meaning)
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "\n".join(lines)

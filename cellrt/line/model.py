@@ -85,7 +85,7 @@ class ModbusTable(Shape):
 
     host: str = Field("127.0.0.1", examples=['"127.0.0.1"'])
     port: int = Field(502, ge=1, le=65535, examples=["502"])
-    tags: list[str] = Field(["*.*"], examples=['["printer.*", "infeed.speed_mm_s"]'])
+    tags: list[str] = Field(["*.*"], examples=['["printer.*", "infeed.run"]'])
     write: list[str] = Field([], examples=['["printer.pressure_N_wanted", "printer.CntrlCmd"]'])
 
 

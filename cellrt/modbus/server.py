@@ -1,19 +1,8 @@
 """The line as a Modbus TCP server, for those who have no OPC UA.
 
 Reads are served from the last snapshot. A write becomes commands to the scan, and is answered when
-the scan has answered; others are served meanwhile. What exception codes mean here:
-
-* 1, 2, 3 (function, address, value): refused, nothing was changed, and asking again will not help.
-  2 also for a write to what the line file does not let be written, or to a part of a value; 3 for
-  a value out of its limits and for a command that the cell does not take in its present state.
-* 4: a read: no scan is heard of; only the line's block is readable. A write: the scan did not
-  answer; it may or may not have been carried out.
-* 6: a write that was not carried out, and may be tried again: too much at once, or the scan was
-  started anew.
-* 11: the unit is neither 0, 1 nor 255.
-
-A write of several values is judged as a whole before anything is asked of the scan. Refuses the
-scan one of them nevertheless, the others stand.
+the scan has answered; others are served meanwhile. `cellrt.line.modbus_map` says what clients are
+told of addresses, types and exceptions.
 """
 
 from __future__ import annotations
