@@ -169,7 +169,9 @@ def test_table_without_keys_shows_every_cells_own_tags_on_this_machine_only(path
 
 
 def test_patterns_stand_for_one_part_and_named_tags_come_first(path: Path) -> None:
-    table = 'tags = ["printer.wipe_after", "*.infeed.state", "printer.*"]\nwrite = ["loader.product"]'
+    table = (
+        'tags = ["printer.wipe_after", "*.infeed.state", "printer.*"]\nwrite = ["loader.product"]'
+    )
     line = load_line(with_table(path, table))
     assert line.modbus is not None
     tags = line.modbus.tags
