@@ -97,7 +97,7 @@ def test_asking_a_line_that_does_not_run_says_so(command: tuple[str, ...]) -> No
     assert "no running line answers" in refused(*command, "--line", "print-station")
 
 
-def test_port_in_use_names_the_port_and_who_asked() -> None:
+def test_port_in_use_names_the_port_and_who_asked(tmp_path: Path) -> None:
     import socket
 
     with socket.socket() as taken:
@@ -108,6 +108,17 @@ def test_port_in_use_names_the_port_and_who_asked() -> None:
         assert str(port) in said and "OPC UA" in said
         said = refused("run", STATION, "--sim", "--opcua-port", 0, "--base-port", port)
         assert str(port) in said and "coupler" in said
+        table = tmp_path / "line.toml"
+        table.write_text(f"{STATION.read_text()}\n[modbus]\nport = {port}\n")
+        said = refused("run", table, "--sim", "--opcua-port", 0)
+        assert f"port {port} for the Modbus server ([modbus] of {table})" in said
+        said = refused("run", table, "--sim", "--opcua-port", 0, "--modbus-port", port)
+        assert f"port {port} for the Modbus server (--modbus-port)" in said
+
+
+def test_modbus_port_for_a_line_without_the_server_is_refused() -> None:
+    said = refused("run", STATION, "--sim", "--opcua-port", 0, "--modbus-port", 1502)
+    assert "has no Modbus server; add `[modbus]`" in said
 
 
 def test_report_into_a_folder_that_is_not_there_is_refused_before_anything_moves(

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from asyncua import Client, ua
-from running import LIMIT_S, STATION, RunningLine, answers, cellrt, running
+from pymodbus.client import ModbusTcpClient
+from running import LIMIT_S, STATION, RunningLine, answers, cellrt, free_port, running
 from scada_people import Laptop
 from typer.testing import CliRunner, Result
 
@@ -21,20 +22,32 @@ from cellrt.app.cli import app
 from cellrt.app.simulate import VirtualLine
 from cellrt.journal import canonical
 from cellrt.line.load import load_line
-from cellrt.packml import State
+from cellrt.line.modbus_map import modbus_map
+from cellrt.packml import Command, State
 from cellrt.supervisor import Goal
 
 SPEED = 10
 SOAK = os.environ.get("CELLRT_SOAK") == "1"
 BOARDS = 3
+MODBUS_PORT = free_port()
 Journey = list[tuple[str, str, str, int, int]]
 
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLine]:
     """The station at ten times its speed; the tests of this file share it, the last ones end it."""
-    with running(tmp_path_factory.mktemp("run"), STATION, "--sim", "--speed", SPEED) as started:
+    folder = tmp_path_factory.mktemp("run")
+    options = ("--sim", "--speed", SPEED, "--modbus-port", MODBUS_PORT)
+    with running(folder, with_modbus(folder), *options) as started:
         yield started
+
+
+def with_modbus(folder: Path) -> Path:
+    """The station's line file, and in it a Modbus server."""
+    write = '["printer.stroke_mm_s_wanted", "printer.CntrlCmd"]'
+    path = folder / STATION.name
+    path.write_text(f"{STATION.read_text()}\n[modbus]\nport = 1\nwrite = {write}\n")
+    return path
 
 
 def departed(line: RunningLine) -> int:
@@ -71,6 +84,38 @@ def twin_journeys(boards: int) -> dict[int, Journey]:
 def test_running_line_comes_to_execute_and_boards_flow(line: RunningLine) -> None:
     line.wait(lambda: line.states() == {State.EXECUTE}, "every cell in Execute")
     line.wait(lambda: line.field.census()["entered"] >= 1, "a board on the line")
+
+
+def test_running_line_answers_a_modbus_client(line: RunningLine) -> None:
+    line.wait(lambda: answers(f"127.0.0.1:{MODBUS_PORT}"), "the Modbus server")
+    table = modbus_map(line.spec)
+    at = {e.name: e.address for e in table.registers}
+    with ModbusTcpClient("127.0.0.1", port=MODBUS_PORT, timeout=LIMIT_S, retries=0) as client:
+
+        def number(name: str, form: Any) -> Any:
+            answer = client.read_holding_registers(at[name], count=form.value[1])
+            return (
+                None if answer.isError() else client.convert_from_registers(answer.registers, form)
+            )
+
+        kinds = client.DATATYPE
+        line.wait(lambda: number("line.status", kinds.UINT16), "a snapshot")
+        assert number("line.checksum", kinds.UINT32) == table.checksum
+        assert number("printer.StateCurrent", kinds.UINT16) in list(State)
+        wanted = at["printer.stroke_mm_s_wanted"]
+        for value, code in ((101.0, 3), (61.5, 0)):
+            answer = client.write_registers(
+                wanted, client.convert_to_registers(value, kinds.FLOAT32)
+            )
+            assert (answer.exception_code if answer.isError() else 0) == code
+        line.wait(
+            lambda: number("printer.stroke_mm_s_wanted", kinds.FLOAT32) == 61.5, "the new speed"
+        )
+        assert line.read("printer.stroke_mm_s_wanted") == [61.5]
+        back = client.convert_to_registers(60.0, kinds.FLOAT32)
+        assert not client.write_registers(wanted, back).isError()
+        assert client.write_register(at["printer.CntrlCmd"], Command.CLEAR).exception_code == 3
+        assert client.write_register(at["loader.CntrlCmd"], Command.STOP).exception_code == 2
 
 
 async def test_running_line_answers_an_opcua_client(line: RunningLine) -> None:
