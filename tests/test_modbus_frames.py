@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -79,6 +79,13 @@ async def bench() -> AsyncIterator[Bench]:
         yield made
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the server work until it holds."""
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():
+            await asyncio.sleep(0)
+
+
 def frame(transaction: int, pdu: bytes, unit: int = 255, protocol: int = 0) -> bytes:
     return struct.pack(">HHHB", transaction, protocol, 1 + len(pdu), unit) + pdu
 
@@ -126,6 +133,20 @@ async def test_bytes_that_are_no_modbus_what_came_before_is_answered_then_closed
     writer.close()
 
 
+async def test_answer_before_the_end_can_be_fetched_though_more_was_sent(bench: Bench) -> None:
+    reader, writer = await bench.connect()
+    writer.transport.pause_reading()
+    writer.write(frame(1, b"\3\0\1") + frame(2, b"\3\0", protocol=1))
+    await until(lambda: bool(bench.echo.heard))
+    for _ in range(20):
+        writer.write(bytes(100))
+        await asyncio.sleep(0)
+    writer.transport.resume_reading()
+    async with asyncio.timeout(LIMIT_S):
+        assert await reader.read() == frame(1, b"\1\0\3")
+    writer.close()
+
+
 async def test_longest_frame_is_taken(bench: Bench) -> None:
     pdu = bytes(range(1, 254))
     assert await bench.exchange(frame(9, pdu)) == frame(9, pdu[::-1])
@@ -140,8 +161,7 @@ async def test_answer_outstanding_the_client_waits_and_others_do_not(bench: Benc
     reader, writer = await bench.connect()
     writer.write(frame(1, bytes((SLOW, 1))) + frame(2, b"\3\2"))
     await writer.drain()
-    while not bench.echo.heard:
-        await asyncio.sleep(0)
+    await until(lambda: bool(bench.echo.heard))
     assert await bench.exchange(frame(8, b"\3\0")) == frame(8, b"\0\3")
     assert bench.echo.heard == [bytes((SLOW, 1)), b"\3\0"]
     bench.echo.go.set()
@@ -155,8 +175,7 @@ async def test_client_gone_while_its_answer_is_outstanding_server_goes_on(bench:
     _, writer = await bench.connect()
     writer.write(frame(1, bytes((SLOW, 1))))
     await writer.drain()
-    while not bench.echo.heard:
-        await asyncio.sleep(0)
+    await until(lambda: bool(bench.echo.heard))
     writer.transport.abort()
     assert await bench.exchange(frame(8, b"\3\0")) == frame(8, b"\0\3")
     bench.echo.go.set()
@@ -170,15 +189,15 @@ async def test_client_that_fetches_no_answers_is_not_heard_until_it_does(bench: 
     sock.connect(("127.0.0.1", bench.port))
     reader, writer = await asyncio.open_connection(sock=sock)
     writer.transport.pause_reading()
-    while not bench.server.connections:
-        await asyncio.sleep(0)
+    await until(lambda: bool(bench.server.connections))
     (connection,) = bench.server.connections
     transport = connection._transport
     assert isinstance(transport, asyncio.Transport)
-    while transport.is_reading():
-        writer.write(frame(sent & 0xFFFF, pdu))
-        sent += 1
-        await asyncio.sleep(0)
+    async with asyncio.timeout(LIMIT_S):
+        while transport.is_reading():
+            writer.write(frame(sent & 0xFFFF, pdu))
+            sent += 1
+            await asyncio.sleep(0)
     heard = len(bench.echo.heard)
     for _ in range(20):
         writer.write(frame(sent & 0xFFFF, pdu))
@@ -207,8 +226,7 @@ async def test_one_connection_too_many_is_closed_and_the_others_are_served(bench
     reader, writer = there.pop()
     writer.close()
     await writer.wait_closed()
-    while len(bench.server.connections) == MAX_CONNECTIONS:
-        await asyncio.sleep(0)
+    await until(lambda: len(bench.server.connections) < MAX_CONNECTIONS)
     assert await bench.exchange(frame(8, b"\3\0")) == frame(8, b"\0\3")
     for _, writer in there:
         writer.close()
