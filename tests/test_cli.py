@@ -116,6 +116,12 @@ def test_port_in_use_names_the_port_and_who_asked(tmp_path: Path) -> None:
         assert f"port {port} for the Modbus server (--modbus-port)" in said
 
 
+def test_one_port_for_both_servers_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "line.toml"
+    table.write_text(f"{STATION.read_text()}\n[modbus]\nport = 4840\n")
+    assert "port 4840 for the Modbus server" in refused("run", table, "--opcua-port", 4840)
+
+
 def test_modbus_port_for_a_line_without_the_server_is_refused() -> None:
     said = refused("run", STATION, "--sim", "--opcua-port", 0, "--modbus-port", 1502)
     assert "has no Modbus server; add `[modbus]`" in said

@@ -59,7 +59,8 @@ def run(
     ] = False,
     opcua_port: Annotated[int, typer.Option(help="port of the OPC UA server")] = 4840,
     modbus_port: Annotated[
-        int | None, typer.Option(help="port of the Modbus server; the line file's if not given")
+        int | None,
+        typer.Option(min=1, max=65535, help="port of the Modbus server; else the line file's"),
     ] = None,
     base_port: Annotated[
         int, typer.Option(help="first port of simulated devices; 0: free ones")

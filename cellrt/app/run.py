@@ -154,9 +154,11 @@ class Run:
             )
         if spec is None:
             return 0
-        who = f"[modbus] of {self.line.path}" if asked is None else "--modbus-port"
-        port = spec.port if asked is None else asked
-        free_port(port, f"the Modbus server ({who})", spec.host)
+        option = f"[modbus] of {self.line.path}" if asked is None else "--modbus-port"
+        who, port = f"the Modbus server ({option})", spec.port if asked is None else asked
+        if port == self.options.opcua_port:
+            raise RunError(f"port {port} for {who} is the OPC UA server's; choose another")
+        free_port(port, who, spec.host)
         return port
 
     def _ring(self, run_dir: Path) -> Path:
