@@ -46,6 +46,7 @@ ANSWERS = {
     Refusal.UNKNOWN_OPERATION: Code.ILLEGAL_VALUE,
     Refusal.QUEUE_FULL: Code.BUSY,
     Refusal.UNKNOWN: Code.FAILURE,
+    Refusal.SAFETY: Code.ILLEGAL_ADDRESS,
 }
 """By the scan's answer, but `accepted`."""
 
