@@ -1,0 +1,354 @@
+"""The unloading robot: from the nest at the line's end into magazine, rework stand or scrap box."""
+
+from __future__ import annotations
+
+from cellrt import (
+    MS,
+    Array,
+    Cause,
+    Cell,
+    Command,
+    Infeed,
+    Input,
+    Interlock,
+    Output,
+    Parameter,
+    Record,
+    Result,
+    Route,
+    Sequence,
+    State,
+    Step,
+    Var,
+    always,
+    array,
+    keep,
+    to,
+)
+from cellrt.blocks import LIMIT
+from cells.work import condemn, identify
+
+NEST, MAGAZINE, STAND, SCRAP, HOME = 1, 2, 4, 5, 6
+"""Places that the robot was taught; the second magazine is 3."""
+MAGAZINES, RACKS, STAND_RACK = 2, 3, 2
+MAGAZINE_SLOTS, STAND_SLOTS = 50, 10
+LOOK_NS = 300 * MS
+"""What the slot sensor says has come through by then."""
+HOLDING, HELD = int(State.HOLDING), int(State.HELD)
+
+
+class Rack(Record):
+    """A magazine or the rework stand. One that was away comes back empty."""
+
+    here: bool = Input(doc="one stands in its place")
+    request: bool = Output(safe=always(keep(False)), doc="fetch it and bring an empty one")
+    filled: int = Var(retain=True, doc="slots used, from the first on")
+
+    def has_room(self, slots: int) -> bool:
+        """Its next slot is free, as far as is known."""
+        return self.here and self.filled < slots
+
+    def watch(self, slots: int) -> None:
+        """Empty after it was away; a full one is to be fetched."""
+        if not self.here:
+            self.filled = 0
+        self.request = self.here and self.filled >= slots
+
+
+class Robot(Cell):
+    """One board at a time, by its result: good into a magazine, failed onto the rework stand, what
+    is to be removed or is not who it should be into the scrap box.
+
+    * Boards come into the nest only while the arm is out of its zone, and the arm goes in only
+      while no transport is under way.
+    * Two magazines in turn: a full one is fetched while the other is filled.
+    * It holds with the board in the nest while no magazine, or no stand, with room is there.
+    * `run` off is a controlled stop of the arm: Hold stops it where it is, and Unhold goes on.
+    * A board that the gripper loses holds the cell. A person takes it away and unholds; it counts
+      as scrapped.
+    * After a power cut the part sensor, and whether it was being let go, tell where the board is.
+    """
+
+    infeed: Infeed
+    racks: Array[Rack] = array(RACKS)
+    estop_released: bool = Input()
+    guards_closed: bool = Input()
+    nest_entry: bool = Input(doc="light barrier at the nest's beginning")
+    nest_seated: bool = Input(doc="a board lies in the nest at its stop")
+    nest_busy: bool = Input(doc="the nest's belt moves, or a board lies across its beginning")
+    barcode: int = Input(doc="board in the nest; 0 none")
+    gripper_open: bool = Input()
+    gripper_closed: bool = Input()
+    part_present: bool = Input(doc="the gripper holds a board")
+    slot_free: bool = Input(doc="the slot before the arm has room for a board")
+    floor_clear: bool = Input(doc="no board lies on the floor")
+    order_taken: int = Input(doc="number of the order that the arm took last")
+    order_done: int = Input(doc="number of the order that it did last")
+    at_position: int = Input(doc="place at which it stands; 0 none")
+    at_slot: int = Input(doc="slot at which it stands")
+    reached_in: bool = Input(doc="it stands reaching in")
+    x_mm: float = Input(unit="mm", low=0.0, high=1800.0)
+    y_mm: float = Input(unit="mm", low=0.0, high=400.0)
+    z_mm: float = Input(unit="mm", low=0.0, high=650.0)
+    homed: bool = Input(doc="it was homed since power-up")
+    fault: bool = Input(doc="it refused an order, or its zone's supervision stopped it")
+    nest_zone: bool = Input(doc="it reaches into the nest's zone")
+    automatic: bool = Input(doc="the robot's key is turned to automatic")
+
+    nest_run: bool = Output(safe=always(to(False)), doc="nest belt motor")
+    grip: bool = Output(
+        safe=always(to(False)), doc="close; the gripper stays as it is with neither"
+    )
+    release: bool = Output(safe=always(to(False)), doc="open")
+    position: int = Output(safe=always(to(0)), doc="place to go to")
+    slot: int = Output(safe=always(to(0)), doc="slot of that place, from 0")
+    reach: bool = Output(safe=always(to(False)), doc="reach in; off: stand before it, drawn in")
+    speed_pct: float = Output(safe=always(to(0.0)), unit="%", low=0.0, high=100.0)
+    order: int = Output(safe=always(to(0)), doc="a new number is a new order; 0 none")
+    run: bool = Output(safe=always(to(False)), doc="the arm may move; off: controlled stop")
+
+    speed_pct_wanted: float = Parameter(100.0, unit="%", low=5.0, high=100.0)
+    active: int = Var(retain=True, doc="magazine that is being filled, 0 or 1")
+    target: int = Var(retain=True, doc="place where the present board goes; 0 undecided")
+    target_slot: int = Var(retain=True, doc="slot of that place")
+    letting_go: bool = Var(retain=True, doc="the board is being laid down there")
+    asked: bool = Var(doc="a person was asked for after a board was lost")
+    stored: int = Var(retain=True, doc="boards laid into magazines")
+    reworked: int = Var(retain=True, doc="boards laid on the rework stand")
+    scrapped: int = Var(retain=True, doc="boards laid into the scrap box, or lost")
+
+    interlocks = (
+        Interlock("estop_released", Cause.ESTOP),
+        Interlock("guards_closed", Cause.GUARD),
+        Interlock("arm_well", Cause.PROCESS),
+        Interlock("zone_unshared", Cause.PROCESS),
+        Interlock("automatic", Cause.NONE, Command.HOLD, only_running=True),
+        Interlock("magazine_here", Cause.NONE, Command.HOLD, only_running=True),
+        Interlock("stand_has_room", Cause.NONE, Command.HOLD, only_running=True),
+    )
+    sequence = Sequence(
+        Step(
+            "waiting",
+            {
+                "transport": "filling",
+                "holds_part": "choosing",
+                "seated": "choosing",
+                "board_missing": "board_lost",
+            },
+        ),
+        Step("filling", {"none_moving": "waiting"}, within_s=20.0),
+        Step("choosing", {"chosen_in_hand": "carrying", "chosen_in_nest": "reaching"}),
+        Step("reaching", {"arrived": "gripping"}, within_s=15.0),
+        Step("gripping", {"has_hold": "drawing"}, within_s=3.0),
+        Step("drawing", {"arrived": "carrying", "part_gone": "board_lost"}, within_s=15.0),
+        Step("carrying", {"arrived": "looking", "part_gone": "board_lost"}, within_s=40.0),
+        Step(
+            "looking",
+            {"part_gone": "board_lost", "slot_free": "inserting", "slot_taken": "choosing"},
+        ),
+        Step("inserting", {"arrived": "releasing", "part_gone": "board_lost"}, within_s=15.0),
+        Step("releasing", {"let_go": "leaving"}, within_s=3.0),
+        Step("leaving", {"arrived": "waiting"}, within_s=15.0),
+        Step("board_lost", {"cleared_away": "homing"}, within_s=0.1, late=Command.HOLD),
+        Step("homing", {"arrived": "waiting"}, within_s=60.0),
+    )
+
+    def arm_well(self) -> bool:
+        return not self.fault
+
+    def zone_unshared(self) -> bool:
+        return not (self.nest_zone and self.infeed.moving())
+
+    def magazine_here(self) -> bool:
+        waits = self.unit.step == CHOOSING and self.board.result == Result.GOOD
+        waits = waits and self.board.route == Route.LINE
+        return not waits or self.magazine_has_room(0) or self.magazine_has_room(1)
+
+    def stand_has_room(self) -> bool:
+        waits = self.unit.step == CHOOSING and self.board.route == Route.REWORK
+        return not waits or self.racks[STAND_RACK].has_room(STAND_SLOTS)
+
+    def magazine_has_room(self, n: int) -> bool:
+        return self.racks[LIMIT(0, n, STAND_RACK)].has_room(MAGAZINE_SLOTS)
+
+    def transport(self) -> bool:
+        return self.infeed.moving()
+
+    def none_moving(self) -> bool:
+        return not self.infeed.moving()
+
+    def holds_part(self) -> bool:
+        return self.part_present
+
+    def part_gone(self) -> bool:
+        return not self.part_present
+
+    def seated(self) -> bool:
+        return self.nest_seated
+
+    def board_missing(self) -> bool:
+        return self.board.id != 0
+
+    def chosen_in_hand(self) -> bool:
+        return self.target != 0 and self.part_present
+
+    def chosen_in_nest(self) -> bool:
+        """The board lies still, and the arm stands before it with nothing in its gripper."""
+        ready = self.gripper_open and not self.part_present and self.arrived()
+        return self.target != 0 and ready and self.nest_seated and not self.nest_busy
+
+    def arrived(self) -> bool:
+        """The arm did this order, and stands where it was meant to."""
+        there = self.at_position == self.position and self.at_slot == self.slot
+        return self.order_done == self.order and there and self.reached_in == self.reach
+
+    def has_hold(self) -> bool:
+        return self.gripper_closed and self.part_present
+
+    def slot_taken(self) -> bool:
+        return self.step_ns() > LOOK_NS and not self.slot_free
+
+    def let_go(self) -> bool:
+        return not self.letting_go and self.gripper_open
+
+    def cleared_away(self) -> bool:
+        return self.asked and self.floor_clear
+
+    def work_complete(self) -> bool:
+        return self.unit.step <= CHOOSING and not self.part_present
+
+    def always(self) -> None:
+        """The arm may move only where the state says so. Magazines are watched at any time."""
+        self.run = False
+        self.speed_pct = self.speed_pct_wanted
+        if self.unit.io_good:
+            for n in range(RACKS):
+                self.racks[n].watch(MAGAZINE_SLOTS if n < MAGAZINES else STAND_SLOTS)
+        self.asked = self.unit.step == BOARD_LOST and (self.asked or self.unit.state == HELD)
+
+    def resetting(self) -> bool:
+        """Home: drawn in, up, along."""
+        self.run = True
+        self.go(HOME, 0, False)
+        return self.arrived() and self.homed
+
+    def execute(self) -> None:
+        self.run = self.unit.state != HOLDING
+        empty = not (self.nest_seated or self.part_present or self.nest_zone)
+        free = self.board.id == 0 and empty and self.unit.step in (WAITING, FILLING, LEAVING)
+        filling = self.infeed.take(self.board, free, self.nest_seated, self.nest_entry)
+        self.nest_run = filling and not self.nest_zone
+        self.grip = False
+        self.release = False
+
+    def go(self, position: int, slot: int, reach: bool) -> None:
+        """Order the arm there, once."""
+        same = self.position == position and self.slot == slot and self.reach == reach
+        if self.order == 0 or not same:
+            self.position, self.slot, self.reach = position, slot, reach
+            self.order = max(self.order, self.order_taken) + 1
+
+    def waiting(self) -> None:
+        """Before the nest, the gripper open. A board that a stop saw let go is where it was to go."""
+        self.go(NEST, 0, False)
+        if self.letting_go:
+            self.count()
+        self.release = not self.part_present and not self.gripper_open
+
+    def filling(self) -> None:
+        self.go(NEST, 0, False)
+
+    def choosing(self) -> None:
+        """Who is it, and where does it go?"""
+        if not self.part_present:
+            self.go(NEST, 0, False)
+            self.release = not self.gripper_open
+            identify(self.board, self.barcode)
+        if self.board.result != Result.GOOD and self.board.route == Route.LINE:
+            condemn(self.board, int(Route.REWORK))
+        self.choose()
+
+    def choose(self) -> None:
+        """Target and slot; none while nothing has room."""
+        self.target, self.target_slot = 0, 0
+        if self.board.id == 0 or self.board.route == Route.REMOVAL:
+            self.target = SCRAP
+        elif self.board.route == Route.REWORK:
+            if self.racks[STAND_RACK].has_room(STAND_SLOTS):
+                self.target, self.target_slot = STAND, self.racks[STAND_RACK].filled
+        else:
+            other = 1 - self.active
+            if not self.magazine_has_room(self.active) and self.magazine_has_room(other):
+                self.active = other
+            if self.magazine_has_room(self.active):
+                self.target = MAGAZINE + self.active
+                self.target_slot = self.racks[LIMIT(0, self.active, STAND_RACK)].filled
+
+    def reaching(self) -> None:
+        self.go(NEST, 0, True)
+
+    def gripping(self) -> None:
+        self.grip = True
+
+    def drawing(self) -> None:
+        self.go(NEST, 0, False)
+
+    def carrying(self) -> None:
+        self.go(self.target, self.target_slot, False)
+
+    def looking(self) -> None:
+        """A slot that has a board already is passed over."""
+        if self.slot_taken() and self.target != SCRAP:
+            self.use_slot()
+
+    def inserting(self) -> None:
+        self.go(self.target, self.target_slot, True)
+
+    def releasing(self) -> None:
+        """Once the gripper is empty the board has left the line."""
+        if self.unit.step_entered and self.part_present:
+            self.letting_go = True
+        self.release = True
+        if self.letting_go:
+            self.count()
+
+    def count(self) -> None:
+        """The board that was being let go: still held it is not laid down, gone it is."""
+        if self.part_present:
+            self.letting_go = self.unit.step == RELEASING
+            return
+        self.letting_go = False
+        if self.target == SCRAP:
+            self.scrapped += 1
+        elif self.target == STAND:
+            self.reworked += 1
+        else:
+            self.stored += 1
+        if self.target != SCRAP:
+            self.use_slot()
+        self.board.id = 0
+
+    def use_slot(self) -> None:
+        """The slot that the board was for has one."""
+        self.racks[LIMIT(0, self.target - MAGAZINE, STAND_RACK)].filled = self.target_slot + 1
+
+    def leaving(self) -> None:
+        self.go(self.target, self.target_slot, False)
+
+    def board_lost(self) -> None:
+        """The arm stands until a person has looked."""
+        self.run = False
+
+    def homing(self) -> None:
+        """A board that was lost is scrap."""
+        self.go(HOME, 0, False)
+        if self.board.id != 0 and not self.part_present:
+            condemn(self.board, int(Route.REMOVAL))
+            self.scrapped += 1
+            self.board.id = 0
+
+
+_STEPS = Robot.sequence.names
+WAITING, FILLING, CHOOSING = (_STEPS.index(s) for s in ("waiting", "filling", "choosing"))
+RELEASING, LEAVING = _STEPS.index("releasing"), _STEPS.index("leaving")
+BOARD_LOST = _STEPS.index("board_lost")
