@@ -13,7 +13,6 @@ from cellrt import (
     Interlock,
     Output,
     Parameter,
-    Record,
     Result,
     Route,
     Sequence,
@@ -22,37 +21,19 @@ from cellrt import (
     Var,
     always,
     array,
-    keep,
     to,
 )
 from cellrt.blocks import LIMIT
+from cells.arm import HOME, MAGAZINE, NEST, SCRAP, STAND, Arm
+from cells.rack import Rack
 from cells.work import condemn, identify
 
-NEST, MAGAZINE, STAND, SCRAP, HOME = 1, 2, 4, 5, 6
-"""Places that the robot was taught; the second magazine is 3."""
-MAGAZINES, RACKS, STAND_RACK = 2, 3, 2
+RACKS, STAND_RACK = 3, 2
+"""Two magazines, then the stand."""
 MAGAZINE_SLOTS, STAND_SLOTS = 50, 10
 LOOK_NS = 300 * MS
 """What the slot sensor says has come through by then."""
 HOLDING, HELD = int(State.HOLDING), int(State.HELD)
-
-
-class Rack(Record):
-    """A magazine or the rework stand. One that was away comes back empty."""
-
-    here: bool = Input(doc="one stands in its place")
-    request: bool = Output(safe=always(keep(False)), doc="fetch it and bring an empty one")
-    filled: int = Var(retain=True, doc="slots used, from the first on")
-
-    def has_room(self, slots: int) -> bool:
-        """Its next slot is free, as far as is known."""
-        return self.here and self.filled < slots
-
-    def watch(self, slots: int) -> None:
-        """Empty after it was away; a full one is to be fetched."""
-        if not self.here:
-            self.filled = 0
-        self.request = self.here and self.filled >= slots
 
 
 class Robot(Cell):
@@ -63,13 +44,14 @@ class Robot(Cell):
       while no transport is under way.
     * Two magazines in turn: a full one is fetched while the other is filled.
     * It holds with the board in the nest while no magazine, or no stand, with room is there.
-    * `run` off is a controlled stop of the arm: Hold stops it where it is, and Unhold goes on.
+    * Hold stops the arm where it is, and Unhold goes on from there.
     * A board that the gripper loses holds the cell. A person takes it away and unholds; it counts
       as scrapped.
     * After a power cut the part sensor, and whether it was being let go, tell where the board is.
     """
 
     infeed: Infeed
+    arm: Arm
     racks: Array[Rack] = array(RACKS)
     estop_released: bool = Input()
     guards_closed: bool = Input()
@@ -82,31 +64,11 @@ class Robot(Cell):
     part_present: bool = Input(doc="the gripper holds a board")
     slot_free: bool = Input(doc="the slot before the arm has room for a board")
     floor_clear: bool = Input(doc="no board lies on the floor")
-    order_taken: int = Input(doc="number of the order that the arm took last")
-    order_done: int = Input(doc="number of the order that it did last")
-    at_position: int = Input(doc="place at which it stands; 0 none")
-    at_slot: int = Input(doc="slot at which it stands")
-    reached_in: bool = Input(doc="it stands reaching in")
-    x_mm: float = Input(unit="mm", low=0.0, high=1800.0)
-    y_mm: float = Input(unit="mm", low=0.0, high=400.0)
-    z_mm: float = Input(unit="mm", low=0.0, high=650.0)
-    homed: bool = Input(doc="it was homed since power-up")
-    fault: bool = Input(doc="it refused an order, or its zone's supervision stopped it")
-    nest_zone: bool = Input(doc="it reaches into the nest's zone")
-    automatic: bool = Input(doc="the robot's key is turned to automatic")
-
     nest_run: bool = Output(safe=always(to(False)), doc="nest belt motor")
     grip: bool = Output(
         safe=always(to(False)), doc="close; the gripper stays as it is with neither"
     )
     release: bool = Output(safe=always(to(False)), doc="open")
-    position: int = Output(safe=always(to(0)), doc="place to go to")
-    slot: int = Output(safe=always(to(0)), doc="slot of that place, from 0")
-    reach: bool = Output(safe=always(to(False)), doc="reach in; off: stand before it, drawn in")
-    speed_pct: float = Output(safe=always(to(0.0)), unit="%", low=0.0, high=100.0)
-    order: int = Output(safe=always(to(0)), doc="a new number is a new order; 0 none")
-    run: bool = Output(safe=always(to(False)), doc="the arm may move; off: controlled stop")
-
     speed_pct_wanted: float = Parameter(100.0, unit="%", low=5.0, high=100.0)
     active: int = Var(retain=True, doc="magazine that is being filled, 0 or 1")
     target: int = Var(retain=True, doc="place where the present board goes; 0 undecided")
@@ -122,7 +84,7 @@ class Robot(Cell):
         Interlock("guards_closed", Cause.GUARD),
         Interlock("arm_well", Cause.PROCESS),
         Interlock("zone_unshared", Cause.PROCESS),
-        Interlock("automatic", Cause.NONE, Command.HOLD, only_running=True),
+        Interlock("in_automatic", Cause.NONE, Command.HOLD, only_running=True),
         Interlock("magazine_here", Cause.NONE, Command.HOLD, only_running=True),
         Interlock("stand_has_room", Cause.NONE, Command.HOLD, only_running=True),
     )
@@ -154,10 +116,13 @@ class Robot(Cell):
     )
 
     def arm_well(self) -> bool:
-        return not self.fault
+        return not self.arm.fault
+
+    def in_automatic(self) -> bool:
+        return self.arm.automatic
 
     def zone_unshared(self) -> bool:
-        return not (self.nest_zone and self.infeed.moving())
+        return not (self.arm.nest_zone and self.infeed.moving())
 
     def magazine_here(self) -> bool:
         waits = self.unit.step == CHOOSING and self.board.result == Result.GOOD
@@ -198,9 +163,7 @@ class Robot(Cell):
         return self.target != 0 and ready and self.nest_seated and not self.nest_busy
 
     def arrived(self) -> bool:
-        """The arm did this order, and stands where it was meant to."""
-        there = self.at_position == self.position and self.at_slot == self.slot
-        return self.order_done == self.order and there and self.reached_in == self.reach
+        return self.arm.arrived()
 
     def has_hold(self) -> bool:
         return self.gripper_closed and self.part_present
@@ -219,49 +182,42 @@ class Robot(Cell):
 
     def always(self) -> None:
         """The arm may move only where the state says so. Magazines are watched at any time."""
-        self.run = False
-        self.speed_pct = self.speed_pct_wanted
+        self.arm.run = False
+        self.arm.speed_pct = self.speed_pct_wanted
         if self.unit.io_good:
             for n in range(RACKS):
-                self.racks[n].watch(MAGAZINE_SLOTS if n < MAGAZINES else STAND_SLOTS)
+                self.racks[n].watch(STAND_SLOTS if n == STAND_RACK else MAGAZINE_SLOTS)
         self.asked = self.unit.step == BOARD_LOST and (self.asked or self.unit.state == HELD)
 
     def resetting(self) -> bool:
         """Home: drawn in, up, along."""
-        self.run = True
-        self.go(HOME, 0, False)
-        return self.arrived() and self.homed
+        self.arm.run = True
+        self.arm.go(HOME, 0, False)
+        return self.arrived() and self.arm.homed
 
     def execute(self) -> None:
-        self.run = self.unit.state != HOLDING
-        empty = not (self.nest_seated or self.part_present or self.nest_zone)
+        self.arm.run = self.unit.state != HOLDING
+        empty = not (self.nest_seated or self.part_present or self.arm.nest_zone)
         free = self.board.id == 0 and empty and self.unit.step in (WAITING, FILLING, LEAVING)
         filling = self.infeed.take(self.board, free, self.nest_seated, self.nest_entry)
-        self.nest_run = filling and not self.nest_zone
+        self.nest_run = filling and not self.arm.nest_zone
         self.grip = False
         self.release = False
 
-    def go(self, position: int, slot: int, reach: bool) -> None:
-        """Order the arm there, once."""
-        same = self.position == position and self.slot == slot and self.reach == reach
-        if self.order == 0 or not same:
-            self.position, self.slot, self.reach = position, slot, reach
-            self.order = max(self.order, self.order_taken) + 1
-
     def waiting(self) -> None:
         """Before the nest, the gripper open. A board that a stop saw let go is where it was to go."""
-        self.go(NEST, 0, False)
+        self.arm.go(NEST, 0, False)
         if self.letting_go:
             self.count()
         self.release = not self.part_present and not self.gripper_open
 
     def filling(self) -> None:
-        self.go(NEST, 0, False)
+        self.arm.go(NEST, 0, False)
 
     def choosing(self) -> None:
         """Who is it, and where does it go?"""
         if not self.part_present:
-            self.go(NEST, 0, False)
+            self.arm.go(NEST, 0, False)
             self.release = not self.gripper_open
             identify(self.board, self.barcode)
         if self.board.result != Result.GOOD and self.board.route == Route.LINE:
@@ -285,16 +241,16 @@ class Robot(Cell):
                 self.target_slot = self.racks[LIMIT(0, self.active, STAND_RACK)].filled
 
     def reaching(self) -> None:
-        self.go(NEST, 0, True)
+        self.arm.go(NEST, 0, True)
 
     def gripping(self) -> None:
         self.grip = True
 
     def drawing(self) -> None:
-        self.go(NEST, 0, False)
+        self.arm.go(NEST, 0, False)
 
     def carrying(self) -> None:
-        self.go(self.target, self.target_slot, False)
+        self.arm.go(self.target, self.target_slot, False)
 
     def looking(self) -> None:
         """A slot that has a board already is passed over."""
@@ -302,7 +258,7 @@ class Robot(Cell):
             self.use_slot()
 
     def inserting(self) -> None:
-        self.go(self.target, self.target_slot, True)
+        self.arm.go(self.target, self.target_slot, True)
 
     def releasing(self) -> None:
         """Once the gripper is empty the board has left the line."""
@@ -333,15 +289,15 @@ class Robot(Cell):
         self.racks[LIMIT(0, self.target - MAGAZINE, STAND_RACK)].filled = self.target_slot + 1
 
     def leaving(self) -> None:
-        self.go(self.target, self.target_slot, False)
+        self.arm.go(self.target, self.target_slot, False)
 
     def board_lost(self) -> None:
         """The arm stands until a person has looked."""
-        self.run = False
+        self.arm.run = False
 
     def homing(self) -> None:
         """A board that was lost is scrap."""
-        self.go(HOME, 0, False)
+        self.arm.go(HOME, 0, False)
         if self.board.id != 0 and not self.part_present:
             condemn(self.board, int(Route.REMOVAL))
             self.scrapped += 1

@@ -12,7 +12,7 @@ from hw_sim.places import HOME, NONE, REACH_MM, in_nest_zone, is_slot, x_of_mm, 
 
 X_MOST_MM, Z_MOST_MM = 1800.0, 650.0
 """Travel of the axes from 0; that of y is `REACH_MM`."""
-X_MM_S, Y_MM_S, Z_MM_S = 1000.0, 500.0, 500.0
+X_MM_S, Y_MM_S, Z_MM_S = 1000.0, 400.0, 500.0
 X_MM_S2, Y_MM_S2, Z_MM_S2 = 2000.0, 1500.0, 1500.0
 STOP_MM_S2 = 4000.0
 """Of every stop that is not the end of a move."""
@@ -29,7 +29,7 @@ ARRIVED_MM = 1e-6
 class Axis(Record):
     """One axis: speed and acceleration are bounded, jerk is not."""
 
-    at_mm: float = Var(unit="mm")
+    at_mm: float = Var(unit="mm", doc="actual place of the axis")
     speed_mm_s: float = Var(unit="mm/s", doc="upwards or down")
     target_mm: float = Var(unit="mm")
 
@@ -54,9 +54,10 @@ class Axis(Record):
         self.speed_mm_s -= min(max(self.speed_mm_s, -step_mm_s), step_mm_s)
         self.at_mm += self.speed_mm_s * dt_s
 
-    def stops_at_mm(self) -> float:
-        """Where a controlled stop begun now would end."""
-        return self.at_mm + self.speed_mm_s * abs(self.speed_mm_s) / (2.0 * STOP_MM_S2)
+    def stops_at_mm(self, dt_s: float) -> float:
+        """Where a controlled stop begun in the next scan would end, at the latest."""
+        braked_mm = self.speed_mm_s * abs(self.speed_mm_s) / (2.0 * STOP_MM_S2)
+        return self.at_mm + 2.0 * self.speed_mm_s * dt_s + braked_mm
 
     def arrived(self) -> bool:
         """It stands at its target."""
@@ -219,7 +220,7 @@ class Robot(SimDevice):
     def watch_zone(self) -> None:
         """The arm must not come into the zone while a board travels there; out of it it may."""
         inwards = self.open and self.y.target_mm > self.y.at_mm
-        if self.nest_busy and inwards and in_nest_zone(self.x.at_mm, self.y.stops_at_mm()):
+        if self.nest_busy and inwards and in_nest_zone(self.x.at_mm, self.y.stops_at_mm(self.dt_s)):
             self.zone_stop = True
             self.fault = True
 

@@ -17,9 +17,11 @@ from hw_sim.device import SimDevice
 from hw_sim.document import document
 from hw_sim.placer import Placer
 from hw_sim.printer import Printer
+from hw_sim.robot import Robot
 from hw_sim.safety_plc import SafetyPlc
+from hw_sim.unloader import Unloader
 
-DEVICES: tuple[type[SimDevice], ...] = (Coupler, Printer, Placer, SafetyPlc)
+DEVICES: tuple[type[SimDevice], ...] = (Coupler, Printer, Placer, SafetyPlc, Robot, Unloader)
 MAPS = Path(__file__).parents[1] / "cells"
 WIDTHS = {Wire.U32: 2, Wire.I32: 2}
 
@@ -78,6 +80,8 @@ def mapped(text: dict[str, Any], section: str) -> list[Point]:
         ("printer.toml", Printer),
         ("placer.toml", Placer),
         ("safety.toml", SafetyPlc),
+        ("robot.toml", Robot),
+        ("unloader.toml", Unloader),
     ],
 )
 def test_the_print_stations_maps_agree_with_the_documentation(
