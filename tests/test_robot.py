@@ -284,3 +284,35 @@ def test_interrupted_in_any_step_goes_on_and_every_board_is_laid_down_once(
     assert unloading.counted() == {"stored": stored, "in_line": unloading.in_line()}
     assert unloading.plant("unloader.racks.0.slots") == (1 << stored) - 1
     assert unloading.plant("unloader.fallen") == 0
+
+
+def test_starved_is_suspended_and_the_next_board_is_unloaded(unloading: Unloading) -> None:
+    unloading.line.force("loader.stack_present", False)
+    unloading.until("robot.Suspended", 100.0)
+    unloading.line.release("loader.stack_present")
+    unloading.unload()
+    assert unloading.line["robot.Execute"]
+
+
+def test_stopped_line_keeps_its_request_for_an_empty_magazine(unloading: Unloading) -> None:
+    unloading.set("robot.racks.0.filled", MAGAZINE_SLOTS)
+    unloading.line.step(10).stop()
+    unloading.line.step(until=lambda: not unloading.line["robot.racks.0.here"], timeout_s=180.0)
+    unloading.line.step(until="robot.racks.0.here")
+    unloading.line.step(100)
+    assert unloading.line["robot.racks.0.here"] and unloading.line["robot.racks.0.filled"] == 0
+
+
+@pytest.mark.parametrize("scans", range(5))
+@pytest.mark.parametrize("step", ["robot.gripping", "robot.releasing"])
+def test_power_cut_while_the_board_changes_hands_loses_and_doubles_none(
+    unloading: Unloading, step: str, scans: int
+) -> None:
+    """The gripper closes for 40 scans before it holds the board, and lets go of it in the first."""
+    unloading.until(step).line.step(scans + (38 if step == "robot.gripping" else 0))
+    unloading.power_cut()
+    unloading.line.start()
+    unloading.unload(2)
+    stored = int(unloading.line["robot.stored"])
+    assert unloading.counted() == {"stored": stored, "in_line": unloading.in_line()}
+    assert unloading.plant("unloader.racks.0.slots") == (1 << stored) - 1
