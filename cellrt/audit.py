@@ -1,4 +1,5 @@
-"""The audit log: who came to the OPC UA server, and what each one wrote and commanded, in SQLite.
+"""The audit log: who came to the OPC UA server, what each one wrote and commanded, and what was written
+over Modbus, in SQLite.
 
 The process that serves the clients is its one writer. It stands beside the journal, which has the scan's
 own account of every command: that one is the same for two runs that did the same, and this one never is.

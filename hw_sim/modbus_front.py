@@ -17,7 +17,8 @@ class ModbusFront:
 
     def __init__(self, device: type[SimDevice], name: str, image: Image) -> None:
         self.registers = Registers(device, name, image)
-        self._server = Server(self.registers.answer, (*DIRECT, device.device_map.unit_id))
+        units = (*DIRECT, device.device_map.unit_id)
+        self._server = Server(lambda pdu, _: self.registers.answer(pdu), units)
 
     async def start(self, port: int) -> str:
         """Listen on `port`, or a free one for 0; the address. Raises OSError."""

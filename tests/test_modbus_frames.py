@@ -27,7 +27,7 @@ class Echo:
         self.heard: list[bytes] = []
         self.go = asyncio.Event()
 
-    def __call__(self, pdu: bytes) -> bytes | asyncio.Task[bytes]:
+    def __call__(self, pdu: bytes, peer: str) -> bytes | asyncio.Task[bytes]:
         self.heard.append(pdu)
         return self.later(pdu) if pdu[0] == SLOW else pdu[::-1]  # type: ignore[return-value]
 

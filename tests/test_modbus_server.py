@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pymodbus.client import AsyncModbusTcpClient
 from scada_line import PERIOD_NS, WALL_START_NS, FakeScan, press_line
 
+from cellrt.audit import Deed
 from cellrt.line.modbus_map import ModbusMap, modbus_map
 from cellrt.line.spec import ModbusSpec
 from cellrt.modbus.server import ANSWERS, LineModbus
@@ -92,11 +93,13 @@ class Desk:
         self.bits = {e.name: e.address for e in self.table.bits}
         self.at = self.bits | {e.name: e.address for e in self.table.registers}
         self.scan = VirtualScan(plan)
+        self.deeds: list[Deed] = []
         self.now_ns = 0
         self.server = LineModbus(
             plan,
             self.scan.send,
             wall_start_ns=WALL_START_NS,
+            note=self.deeds.append,
             monotonic_ns=lambda: self.now_ns,
         )
         self.client: AsyncModbusTcpClient
@@ -253,9 +256,9 @@ async def test_scan_lost_only_the_lines_block_is_read_and_says_so(desk: Desk) ->
 
 
 async def test_before_the_first_snapshot_nothing_is_known_of_the_line(plan: Plan) -> None:
-    server = LineModbus(plan, FakeScan(plan).send, wall_start_ns=0)
-    assert server.respond(struct.pack(">BHH", 3, 0, 1)) == b"\3\2\0\0"
-    assert server.respond(struct.pack(">BHH", 3, 100, 1)) == b"\x83\4"
+    server = LineModbus(plan, FakeScan(plan).send, wall_start_ns=0, note=[].append)
+    assert server.respond(struct.pack(">BHH", 3, 0, 1), "peer") == b"\3\2\0\0"
+    assert server.respond(struct.pack(">BHH", 3, 100, 1), "peer") == b"\x83\4"
 
 
 # writing
@@ -301,6 +304,21 @@ async def test_several_values_of_which_one_is_out_of_limits_none_is_written(desk
     assert [desk.scan.read(f"press.{t}") for t in ("attempts", "target_N")] == [3, 120.0]
     assert code(await desk.client.write_registers(at, good)) == 0
     assert [desk.scan.read(f"press.{t}") for t in ("attempts", "target_N")] == [5, 66.0]
+
+
+async def test_every_write_is_noted_with_who_wrote_what(desk: Desk) -> None:
+    assert await desk.write("press.target_N", 99.5, "FLOAT32") == 0
+    assert await desk.write("press.target_N", 999.5, "FLOAT32") == 3
+    assert code(await desk.client.write_register(desk.at["press.CntrlCmd"], Command.START)) == 3
+    assert code(await desk.client.write_register(7, 1)) == 2
+    await desk.registers("line.status", 1)
+    assert [(d.event, d.accepted, d.subject, d.value, d.reason) for d in desk.deeds] == [
+        ("Write", True, "press.target_N", "99.5", ""),
+        ("Write", False, "press.target_N", "999.5", "exception 3: illegal_value"),
+        ("Write", False, "press.CntrlCmd", "2", "exception 3: illegal_value"),
+        ("Write", False, "holding 7", "(1,)", "exception 2: illegal_address"),
+    ]
+    assert {d.peer.rpartition(":")[0] for d in desk.deeds} == {"modbus 127.0.0.1"}
 
 
 async def test_part_of_a_value_is_refused(desk: Desk) -> None:
@@ -355,10 +373,10 @@ async def test_mode_is_the_scans_to_accept_or_refuse(desk: Desk) -> None:
 async def test_every_refusal_of_the_scan_has_its_exception(plan: Plan, refusal: Refusal) -> None:
     scan = FakeScan(plan)
     scan.answer = refusal
-    server = LineModbus(plan, scan.send, wall_start_ns=0)
+    server = LineModbus(plan, scan.send, wall_start_ns=0, note=[].append)
     server.publish(scan.snapshot())
     at = {e.name: e.address for e in modbus_map(plan.line).registers}["press.UnitMode"]
-    answer = server.respond(struct.pack(">BHH", 6, at, 1))
+    answer = server.respond(struct.pack(">BHH", 6, at, 1), "peer")
     assert not isinstance(answer, bytes)
     assert await answer == bytes((0x86, ANSWERS[refusal]))
     assert scan.asked == [(Operation.MODE, 2, 1)]
@@ -394,14 +412,14 @@ def test_any_request_is_answered_and_changes_only_what_may_be_written(
     plan: Plan, runner: asyncio.Runner, requests: list[bytes], is_lost: bool
 ) -> None:
     scan = FakeScan(plan)
-    server = LineModbus(plan, scan.send, wall_start_ns=WALL_START_NS)
+    server = LineModbus(plan, scan.send, wall_start_ns=WALL_START_NS, note=[].append)
     server.publish(scan.snapshot())
     if is_lost:
         server.lose()
     writable = {n for n, leaf in enumerate(plan.parameters) if leaf.path in WRITE}
     for pdu in requests:
         asked = len(scan.asked)
-        answer = server.respond(pdu)
+        answer = server.respond(pdu, "peer")
         if not isinstance(answer, bytes):
             answer = runner.run(answer)
         assert answer[0] & 0x7F == pdu[0] & 0x7F

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,15 @@ def test_running_line_answers_a_modbus_client(line: RunningLine) -> None:
         assert not client.write_registers(wanted, back).isError()
         assert client.write_register(at["printer.CntrlCmd"], Command.CLEAR).exception_code == 3
         assert client.write_register(at["loader.CntrlCmd"], Command.STOP).exception_code == 2
+    line.wait(
+        lambda: {"printer.stroke_mm_s_wanted", "printer.CntrlCmd"} <= audited(line), "the audit"
+    )
+
+
+def audited(line: RunningLine) -> set[str]:
+    """What was written, or asked to be, by anyone."""
+    with contextlib.closing(sqlite3.connect(line.run_dir / "audit.sqlite")) as db:
+        return {subject for (subject,) in db.execute("SELECT subject FROM audit")}
 
 
 async def test_running_line_answers_an_opcua_client(line: RunningLine) -> None:

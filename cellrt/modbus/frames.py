@@ -38,8 +38,9 @@ DIRECT = (0, 255)
 """Unit numbers by which a device that is addressed by IP answers to everyone."""
 
 Pending = Coroutine[Any, Any, bytes]
-Respond = Callable[[bytes], bytes | Pending]
-"""The answer to a request, both without framing; at once, or when it is there. It must not raise."""
+Respond = Callable[[bytes, str], bytes | Pending]
+"""The answer to a request, both without framing, of a peer `host:port`; at once, or when it is there.
+It must not raise."""
 
 
 class Server:
@@ -75,6 +76,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._transport: asyncio.Transport | None = None
+        self._peer = ""
         self._memory = bytearray(BUFFER_BYTES)
         self._filled = 0
         self._answers_flow = True
@@ -90,6 +92,8 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
             return
         self._server.connections.add(self)
+        host, port = transport.get_extra_info("peername")[:2]
+        self._peer = f"{host}:{port}"
         self._transport.set_write_buffer_limits(high=ANSWERS_BYTES)
         self._heard_s = asyncio.get_running_loop().time()
         self._watch_idleness()
@@ -156,7 +160,7 @@ class Connection(asyncio.BufferedProtocol):
         self._heard_s = loop.time()
         if unit not in self._server.units:
             return self._send(transaction, unit, refusal(pdu, Code.TARGET_FAILED))
-        answer = self._server.respond(pdu)
+        answer = self._server.respond(pdu, self._peer)
         if isinstance(answer, bytes):
             return self._send(transaction, unit, answer)
         self._outstanding = loop.create_task(self._send_later(transaction, unit, answer))

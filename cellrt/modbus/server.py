@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
+from cellrt.audit import Deed
 from cellrt.line.modbus_map import CNTRL_CMD, UNIT_MODE, Entry, modbus_map
 from cellrt.modbus.frames import DIRECT, IDLE_S, Pending, Server
 from cellrt.modbus.registers import LineRegisters
@@ -69,13 +71,15 @@ class LineModbus:
         send: Send,
         *,
         wall_start_ns: int,
+        note: Callable[[Deed], None],
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         idle_s: float = IDLE_S,
     ) -> None:
-        """`wall_start_ns`: wall time (ns since 1970) of logical time 0. Raises ValueError for a
-        line without a Modbus map.
+        """`wall_start_ns`: wall time (ns since 1970) of logical time 0; `note` takes note of every
+        write. Raises ValueError for a line without a Modbus map.
         """
         self._send = send
+        self._note = note
         self._monotonic_ns = monotonic_ns
         self._map = modbus_map(plan.line)
         self._registers = LineRegisters(plan, self._map, wall_start_ns)
@@ -101,42 +105,55 @@ class LineModbus:
         """The scan has stopped publishing: until it does again, the line cannot be read."""
         self._registers.lose()
 
-    def respond(self, pdu: bytes) -> bytes | Pending:
+    def respond(self, pdu: bytes, peer: str) -> bytes | Pending:
         """The answer to a request, both without framing; to a write when the scan has answered."""
         try:
             request = parse(pdu)
-            if not request.is_write:
-                return reading(request, self._registers.read(request, self._monotonic_ns()))
-            commands = self._commands(request)
+            if request.is_write:
+                return self._write(pdu, request, peer)
+            return reading(request, self._registers.read(request, self._monotonic_ns()))
+        except Refused as refused:
+            return refusal(pdu, refused.code)
+
+    def _write(self, pdu: bytes, request: Request, peer: str) -> Pending:
+        """Raises Refused for what the scan need not be asked."""
+        subject, value = f"{request.table} {request.address}", str(request.values)
+        try:
+            written = self._written(request)
+            subject = ", ".join(entry.name for entry, _ in written)
+            value = ", ".join(str(value) for _, value in written)
+            commands = [self._command(*each) for each in written]
             if self._registers.is_lost:
                 raise Refused(Code.BUSY)
         except Refused as refused:
-            return refusal(pdu, refused.code)
-        return self._ask(pdu, commands)
+            self._note(deed(peer, subject, value, refused.code))
+            raise
+        return self._ask(pdu, commands, partial(deed, peer, subject, value))
 
-    async def _ask(self, pdu: bytes, commands: list[Command]) -> bytes:
+    async def _ask(
+        self, pdu: bytes, commands: list[Command], done: Callable[[Code | None], Deed]
+    ) -> bytes:
         """Ask the scan for all of them, in order; the first that it refuses is the answer."""
-        for answer in await asyncio.gather(*(self._send(*command) for command in commands)):
-            if answer is not Refusal.ACCEPTED:
-                return refusal(pdu, ANSWERS[answer])
-        return confirmation(pdu)
+        answers = await asyncio.gather(*(self._send(*command) for command in commands))
+        codes = [ANSWERS[answer] for answer in answers if answer is not Refusal.ACCEPTED]
+        self._note(done(codes[0] if codes else None))
+        return refusal(pdu, codes[0]) if codes else confirmation(pdu)
 
-    def _commands(self, request: Request) -> list[Command]:
-        """What a write asks for. Raises Refused unless it is of whole, writable values only."""
+    def _written(self, request: Request) -> list[tuple[Entry, Scalar]]:
+        """What is written. Raises Refused unless it is whole, writable values only."""
         writable = self._bits if request.is_of_bits else self._words
-        entries, at, end = [], request.address, request.address + request.count
+        written, at, end = [], request.address, request.address + request.count
         while at < end:
             if at not in writable or at + writable[at].width > end:
                 raise Refused(Code.ILLEGAL_ADDRESS)
-            entries.append(writable[at])
-            at += writable[at].width
-        values = iter(request.values)
-        return [
-            self._command(entry, [next(values) for _ in range(entry.width)]) for entry in entries
-        ]
+            entry, first = writable[at], at - request.address
+            at += entry.width
+            cells = request.values[first : first + entry.width]
+            written.append((entry, decoded(entry.wire, cells)))
+        return written
 
-    def _command(self, entry: Entry, cells: list[int]) -> Command:
-        value = decoded(entry.wire, cells)
+    def _command(self, entry: Entry, value: Scalar) -> Command:
+        """Raises Refused for a value out of its limits."""
         cell, _, name = entry.name.partition(".")
         if entry.field is None:
             operation = {CNTRL_CMD: Operation.PACKML, UNIT_MODE: Operation.MODE}[name]
@@ -147,7 +164,13 @@ class LineModbus:
         return Operation.PARAMETER, self._parameters[entry.tag], argument
 
 
-def decoded(wire: Wire, cells: list[int]) -> Scalar:
+def deed(peer: str, subject: str, value: str, code: Code | None) -> Deed:
+    """What a client wrote, for the audit log; `code` is why it was refused."""
+    reason = "" if code is None else f"exception {code.value}: {code.name.lower()}"
+    return Deed("Write", code is None, f"modbus {peer}", "", "", subject, value, reason)
+
+
+def decoded(wire: Wire, cells: Sequence[int]) -> Scalar:
     """The value in these cells. A float is the shortest decimal that it can stand for, so that a
     limit such as 0.1 can be written, though in single precision it is a little more than 0.1.
 

@@ -76,7 +76,9 @@ class Scada:
         )
         self.modbus: LineModbus | None = None
         if station.plan.line.modbus is not None and order.modbus_port:
-            self.modbus = LineModbus(station.plan, self.send, wall_start_ns=wall_start_ns)
+            self.modbus = LineModbus(
+                station.plan, self.send, wall_start_ns=wall_start_ns, note=self._audit.note
+            )
 
     async def start(self) -> None:
         """Listen and serve. Raises ListenError, or OSError from the Modbus server."""
