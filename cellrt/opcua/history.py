@@ -71,21 +71,23 @@ class History:
     def read(
         self, asked: ua.HistoryReadValueId, details: ua.ReadRawModifiedDetails, tag: str, most: int
     ) -> ua.HistoryReadResult:
-        """What a client asks of one tag (Part 11, 6.4.3): at most `most` values, and where to go on."""
+        """What a client asks of one tag (Part 11, 6.4.3): at most `most` values, and where to go on.
+
+        A bound that there is not is left out.
+        """
         start, end = _given(details.StartTime), _given(details.EndTime)
         count = int(details.NumValuesPerNode)
-        if details.ReturnBounds:
-            return _refused(Codes.BadBoundNotSupported)
         if (start is None) + (end is None) + (count == 0) > 1:
             return _refused(Codes.BadInvalidArgument)
         backwards = start is None or (end is not None and end < start)
+        low, high = (start, end) if start is None or not backwards else (end, start)
+        if details.ReturnBounds:
+            low, high = self._bounds(tag, low, high)
         if asked.ContinuationPoint:
             if len(asked.ContinuationPoint) != 8:
                 return _refused(Codes.BadContinuationPointInvalid)
-            start = int.from_bytes(asked.ContinuationPoint, "little", signed=True)
-            low, high = (end, start) if backwards else (start, end)
-        else:
-            low, high = (end, start) if backwards and start is not None else (start, end)
+            next_us = int.from_bytes(asked.ContinuationPoint, "little", signed=True)
+            low, high = (low, next_us) if backwards else (next_us, high)
         limit = min(count or most, most)
         rows = self._rows(tag, low, high, backwards, limit + 1)
         result = ua.HistoryReadResult()
@@ -112,6 +114,18 @@ class History:
         bounds = (-(2**63) if low is None else low, 2**63 - 1 if high is None else high)
         with closing(self._db.execute(query, (tag, *bounds, limit))) as rows:
             return list(rows)
+
+    def _bounds(self, tag: str, low: int | None, high: int | None) -> tuple[int | None, int | None]:
+        """Times of the last value up to `low` and of the first one from `high` on, where there are any."""
+        before = "SELECT max(t_us) FROM history WHERE tag = ? AND t_us <= ?"
+        after = "SELECT min(t_us) FROM history WHERE tag = ? AND t_us >= ?"
+        if low is not None:
+            found = self._db.execute(before, (tag, low)).fetchone()[0]
+            low = low if found is None else int(found)
+        if high is not None:
+            found = self._db.execute(after, (tag, high)).fetchone()[0]
+            high = high if found is None else int(found)
+        return low, high
 
     def _value(
         self, tag: str, t_us: int, value: bool | int | float | None, code: int

@@ -245,11 +245,6 @@ class LineSession(WatchingSession):
             results.append(result)
         return results
 
-    async def history_update(
-        self, params: ua.HistoryUpdateParameters
-    ) -> list[ua.HistoryUpdateResult]:
-        raise ServiceError(Codes.BadServiceUnsupported)
-
 
 def needs(rank: Rank) -> str:
     """Why somebody of a lower rank was refused."""
