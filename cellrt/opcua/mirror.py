@@ -20,7 +20,8 @@ GOOD = 0
 WAITING = Codes.BadWaitingForInitialData
 DEVICE_BAD = Codes.BadNoCommunication
 SCAN_LOST = Codes.BadOutOfService
-STATUS = {code: status(code) for code in (Codes.Good, WAITING, DEVICE_BAD, SCAN_LOST)}
+NOT_ACTIVE = Codes.BadStateNotActive
+STATUS = {code: status(code) for code in (Codes.Good, WAITING, DEVICE_BAD, SCAN_LOST, NOT_ACTIVE)}
 
 OWN_WORDS = 2
 PUBLISHED_CHANGES, SHED_CHANGES = 0, 1
@@ -45,7 +46,8 @@ class Reading(ua.DataValue):
 class Row:
     """One variable: the byte of the mirror at which a `kind` lies, and what a client sees of it.
 
-    `show` makes the client's value, of `type`, from the bool, int or float that lies there. `good`
+    `show` makes the client's value, of `type`, from the bool, int or float that lies there, or None of
+    a state machine that is not active (Part 5, B.4.3). `good`
     is the word that says whether the device which feeds it is good.
     """
 
@@ -102,11 +104,15 @@ class Mirror:
         """A row's value: null while it is bad (Part 4, 7.7.1), with the time of its last change."""
         row, status = self.rows[number], STATUS[int(self._status[number])]
         source, server = self._wall(int(self._changed_ns[number])), self._wall(self._now_ns)
-        if status.value != GOOD:
+        value = None
+        if status.value == GOOD:
+            value = row.show(self._value(row)) if row.show else self._value(row)
+            if value is None:
+                status = STATUS[NOT_ACTIVE]
+        if value is None:
             reading = Reading(None, status, source, server)
             reading.Value = None  # absent, not a null variant: deadbands compare whatever is there
             return reading
-        value = row.show(self._value(row)) if row.show else self._value(row)
         variant = ua.Variant(value, row.type, None, isinstance(value, list))
         return Reading(variant, status, source, server)
 

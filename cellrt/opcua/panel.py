@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from cellrt.opcua.commands import Target, is_of, spoken
 from cellrt.opcua.mirror import Reading, timestamp
 from cellrt.opcua.nodes import Method, Nodes, name_of, standard
+from cellrt.opcua.packml_types import PACKML, method_name
 from cellrt.opcua.status import ANSWERS, Codes, status
 from cellrt.opcua.users import Rank
 from cellrt.packml import Command, Mode
@@ -75,13 +76,31 @@ class Panel:
             **self._add_request("UnitMode", "UnitModeChangeRequest", self.mode),
         }
 
-    def add_methods(self, parent: ua.NodeId) -> None:
-        """A method for each PackML command, and those of OPC 30050."""
+    def add_methods(
+        self, parent: ua.NodeId, machines: Mapping[Command, Sequence[ua.NodeId]]
+    ) -> None:
+        """A method for each PackML command, also of the state machines that OPC 30050 gives it to, and
+        SetUnitMode; RemoteCommand takes a command's number, where OPC 30050 has a structure.
+        """
         for command in Command:
-            ask = partial(self.command, command)
-            self._method(parent, command.name.capitalize(), _without_argument(ask))
-        self._method(parent, "RemoteCommand", _with_number(self.command), _number("Command"))
-        self._method(parent, "SetUnitMode", _with_number(self.mode), _number("Mode"))
+            ask, name = partial(self.command, command), command.name.capitalize()
+            self._nodes.method(
+                parent,
+                f"{name_of(parent)}.{name}",
+                method_name(command),
+                _without_argument(ask),
+                rank=Rank.OPERATOR,
+                also_of=machines[command],
+                names_in=PACKML,
+            )
+        remote = f"{name_of(parent)}.RemoteCommand"
+        call, inputs = _with_number(self.command), [_number("Command")]
+        self._nodes.method(parent, remote, "RemoteCommand", call, inputs, rank=Rank.OPERATOR)
+        mode = f"{name_of(parent)}.SetUnitMode"
+        call, inputs = _with_number(self.mode), [_number("RequestedMode")]
+        self._nodes.method(
+            parent, mode, "SetUnitMode", call, inputs, rank=Rank.OPERATOR, names_in=PACKML
+        )
 
     async def command(self, number: int) -> ua.StatusCode:
         """Ask for a PackML command."""
@@ -127,11 +146,6 @@ class Panel:
             self._folder, identifier, name, ua.Variant(value, kind), doc=doc, writable=writable
         )
         return Held(self._nodes.server.aspace, node, kind)
-
-    def _method(self, parent: ua.NodeId, name: str, call: Method, *inputs: ua.Argument) -> None:
-        self._nodes.method(
-            parent, f"{name_of(parent)}.{name}", name, call, inputs, rank=Rank.OPERATOR
-        )
 
 
 def _number(name: str) -> ua.Argument:

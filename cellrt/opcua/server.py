@@ -20,6 +20,7 @@ from cellrt.opcua.history import History
 from cellrt.opcua.host import Host, Listener
 from cellrt.opcua.mirror import PUBLISHED_CHANGES, SHED_CHANGES, Mirror, Reading
 from cellrt.opcua.nodes import Nodes, name_of
+from cellrt.opcua.packml_types import PACKML, PACKML_URI, add_types
 from cellrt.opcua.space import OBJECTS, Space, add_diagnostics, add_handovers, first_line
 from cellrt.opcua.unit import add_unit
 from cellrt.scan.commands import Send
@@ -106,6 +107,7 @@ class LineServer:
         self._listener.listen()
         with collector_off():
             await self._listener.init()
+            assert await self._listener.register_namespace(PACKML_URI) == PACKML
             kept = frozenset(self._plan.line.opcua.history)
             space = Space(self._plan, Nodes(self._host, NAMESPACE), self._send, kept)
             self._build(space)
@@ -132,6 +134,7 @@ class LineServer:
 
     def _build(self, space: Space) -> None:
         plan, nodes = self._plan, space.nodes
+        add_types(nodes)
         line = nodes.folder(OBJECTS, "/", plan.line.name, "a line of cells")
         for number, name in enumerate(plan.cells):
             kind = plan.line.cells[name].type

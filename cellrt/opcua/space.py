@@ -28,6 +28,9 @@ EMPTY = {
     ua.VariantType.Int64: 0,
     ua.VariantType.Double: 0.0,
     ua.VariantType.String: "",
+    ua.VariantType.LocalizedText: ua.LocalizedText(""),
+    ua.VariantType.NodeId: ua.NodeId(),
+    ua.VariantType.UInt32: 0,
 }
 
 
@@ -97,6 +100,8 @@ class Space:
         is_array: bool = False,
         writable: bool = False,
         kind: int = ObjectIds.BaseDataVariableType,
+        names_in: int | None = None,
+        property_of: int | None = None,
     ) -> ua.NodeId:
         """A variable that shows a tag, as `show` makes it if given."""
         leaf = self.plan.layout.find(tag)
@@ -110,6 +115,8 @@ class Space:
             writable=writable,
             kind=kind,
             history=identifier in self.kept,
+            names_in=names_in,
+            property_of=property_of,
         )
         place, good = self._image + leaf.offset, self._good.get(tag)
         self.rows.append(Row(node, place, leaf.field.kind, variant_type, show, good))
