@@ -40,7 +40,7 @@ TEXT = 200
 
 @dataclass(frozen=True)
 class Deed:
-    """What a client did or was refused. `event`: Login, Logout, Write, Call, Certificate, Limit.
+    """What a client did or was refused. `event`: Login, Logout, Write, Call, Limit.
 
     `reason` is why it was refused, or the answer in words.
     """

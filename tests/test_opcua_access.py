@@ -112,7 +112,7 @@ async def test_untrusted_certificate_refused_told_and_put_aside_trusted_it_comes
         await client.connect()
     (known,) = house.access.certificates.listed(house.access.certificates.rejected)
     assert known.subject == "CN=stranger"
-    assert f"{known.thumbprint} is not trusted" in house.last("Certificate").reason
+    assert f"{known.thumbprint} is not trusted" in house.last("Login").reason
     house.access.certificates.trust(known.thumbprint[:8])
     async with await stranger.client(house.desk.server.port, "emma"):
         pass
@@ -146,12 +146,22 @@ async def test_untrusted_channel_shows_somebody_elses_certificate_refused(
     assert "is not trusted" in house.last("Login").reason
 
 
+async def test_nameless_client_shows_its_certificate_over_an_open_channel_it_may_look(
+    house: House, tmp_path: Path
+) -> None:
+    """As many clients do: it proves nothing there, and takes nothing away."""
+    client = Client(f"opc.tcp://127.0.0.1:{house.desk.server.port}", timeout=TIMEOUT_S)
+    client.security_policy.host_certificate = Laptop.make(tmp_path, "stranger").der
+    async with client:
+        assert await house.at(client).value("press.attempts") == 3
+
+
 async def test_certificate_that_has_run_out_refused(house: House, tmp_path: Path) -> None:
     old = Laptop.make(tmp_path, "old", since_days=20)
     house.access.certificates.trust(str(tmp_path / "client.der"))
     with pytest.raises(ua.uaerrors.UaStatusCodeError):
         await (await old.client(house.desk.server.port, "emma")).connect()
-    assert "not valid now" in house.last("Certificate").reason
+    assert "not valid now" in house.last("Login").reason
 
 
 @pytest.mark.parametrize("shown", [False, True])

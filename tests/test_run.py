@@ -182,7 +182,7 @@ async def test_operator_comes_in_with_a_trusted_certificate_and_holds_a_cell(
 
     text = await asyncio.to_thread(line.wait, told, "the audit log")
     for said in (
-        "Certificate refused",
+        "is not trusted",
         "Login refused  otto",
         "Login accepted  otto (operator) 127.0.0.1:",
         "outfeed.PackML.Reset: BadInvalidState",

@@ -56,15 +56,6 @@ class LineSession(WatchingSession):
     async def create_session(
         self, params: ua.CreateSessionParameters, sockname: tuple[str, int] | None = None
     ) -> ua.CreateSessionResult:
-        """Raises ServiceError for a certificate that is not trusted; `activate_session` looks again."""
-        if params.ClientCertificate:
-            try:
-                self._host.access.check_certificate(params.ClientCertificate)
-            except Denied as denied:
-                await self.close_session()
-                name = getattr(params.ClientDescription, "ApplicationUri", "") or ""
-                self.note("Certificate", False, subject=name, reason=denied.reason)
-                raise
         result = await super().create_session(params, sockname)
         result.MaxRequestMessageSize = MAX_REQUEST_BYTES
         self._start_timeout_watchdog()  # asyncua keeps sessions that are never activated for ever
