@@ -33,7 +33,7 @@ MAX_SESSIONS = 32
 """Fewer than connections, so that a client which is one too many is told so."""
 
 MAX_SUBSCRIPTIONS = 64
-MAX_UNACKNOWLEDGED = 20
+MAX_UNACKNOWLEDGED = 5
 """Publications kept for a client that may ask for them again."""
 
 MAX_PENDING_CHUNKS = 10_000

@@ -21,8 +21,10 @@ MAX_MONITORED_ITEMS = 50_000
 MAX_QUEUE = 10
 """Values kept for an item between two publications."""
 
-MIN_PUBLISHING_MS, MAX_PUBLISHING_MS = 50.0, 60_000.0
-"""A subscription's interval. asyncua takes 0 to mean a message of its own for every change."""
+MIN_PUBLISHING_MS, MAX_PUBLISHING_MS = 50.0, 10_000.0
+"""A subscription's interval. asyncua takes 0 to mean a message of its own for every change; what comes
+together in a longer one is a message of its own size.
+"""
 
 
 class WatchingSession(InternalSession):
