@@ -12,6 +12,7 @@ from cellrt import (
     Outfeed,
     Output,
     Parameter,
+    Recipe,
     Result,
     Sequence,
     Step,
@@ -21,15 +22,30 @@ from cellrt import (
     safe,
     to,
 )
-from cells.work import PRINTED
+from cellrt.blocks import LIMIT
+from cells.work import PRINTED, READ_WITHIN_NS, identify, passes_through
+
+N_A_PCT = -10.0 / 3.0
+"""A softer squeegee leaves more paste: so much pressure for each % of volume."""
+MOST_CORRECTION_N = 15.0
+WIRE_N, WIRE_MM_S = 0.1, 0.1
+"""Resolution of the settings on the wire."""
 
 
 class Printer(Cell):
     """Prints each board once.
 
     * The belt runs only while the clamp is open.
+    * A board is asked for once the machine works by the recipe, and has its settings.
+    * The board at the stop must be the one that was announced. One that cannot be read within half
+      a second, or is another, is failed, leaves by removal, and is not printed.
+    * A board that has failed passes through.
     * A print that anything interrupts is never repeated: the board is failed and passed on.
-    * The stencil is wiped after `wipe_after` prints, between boards.
+    * The stencil is wiped after `wipe_after` prints, and when `wipes_asked` changes, between boards.
+    * After a pause of `knead_after_s` the paste is kneaded before the next board comes in. After
+      one of `waste_after_s` the next print is a reject: its board is failed.
+    * Each stroke, front and rear, has its own offset correction.
+    * Volume is corrected through the pressure, by 15 N at most.
     * Low paste holds the printer between boards; the rest of the line drains.
     """
 
@@ -44,6 +60,8 @@ class Printer(Cell):
     printing: bool = Input()
     print_done: bool = Input()
     wiping: bool = Input()
+    kneading: bool = Input()
+    rear: bool = Input(doc="the next stroke goes from the rear to the front")
     paste_low: bool = Input()
     fault: bool = Input()
     pressure_N: float = Input(unit="N", low=0.0, high=200.0)
@@ -54,6 +72,13 @@ class Printer(Cell):
     temperature_degC: float = Input(unit="degC", low=0.0, high=60.0)
     barcode: int = Input(doc="board under the scanner; 0 none")
     prints_since_wipe: int = Input()
+    wipes: int = Input(doc="full wipes that the machine has counted")
+    pause_s: float = Input(unit="s", doc="since a squeegee last moved the paste")
+    pressure_set_N: float = Input(unit="N", low=0.0, high=200.0, doc="as the machine has it")
+    speed_set_mm_s: float = Input(unit="mm/s", low=0.0, high=200.0, doc="as the machine has it")
+    recipe_active: int = Input(doc="recipe that the machine works by")
+    version_active: int = Input(doc="version of the recipe that the machine works by")
+    recipe_refused: bool = Input(doc="settings are beyond the machine's own limits")
 
     belt_run: bool = Output(safe=always(to(False)))
     clamp: bool = Output(
@@ -68,16 +93,32 @@ class Printer(Cell):
     )
     print_start: bool = Output(safe=always(to(False)), doc="starts one print on its rising edge")
     wipe_start: bool = Output(safe=always(to(False)), doc="starts one wipe on its rising edge")
+    knead_start: bool = Output(safe=always(to(False)), doc="kneads once on its rising edge")
     pressure_setpoint_N: float = Output(safe=always(to(0.0)), unit="N", low=0.0, high=200.0)
     stroke_speed_mm_s: float = Output(safe=always(to(0.0)), unit="mm/s", low=0.0, high=200.0)
     correction_x_um: float = Output(safe=always(to(0.0)), unit="um", low=-200.0, high=200.0)
     correction_y_um: float = Output(safe=always(to(0.0)), unit="um", low=-200.0, high=200.0)
 
-    pressure_N_wanted: float = Parameter(80.0, unit="N", low=30.0, high=150.0)
-    stroke_mm_s_wanted: float = Parameter(60.0, unit="mm/s", low=20.0, high=100.0)
-    offset_x_um_wanted: float = Parameter(0.0, unit="um", low=-100.0, high=100.0)
-    offset_y_um_wanted: float = Parameter(0.0, unit="um", low=-100.0, high=100.0)
-    wipe_after: int = Parameter(12, unit="prints", low=1, high=50)
+    recipe_number: int = Output(safe=always(to(0)))
+    recipe_version: int = Output(safe=always(to(0)))
+
+    recipe: Recipe
+    pressure_N_wanted: float = Parameter(80.0, unit="N", low=30.0, high=150.0, recipe=True)
+    stroke_mm_s_wanted: float = Parameter(80.0, unit="mm/s", low=20.0, high=100.0, recipe=True)
+    front_x_um_wanted: float = Parameter(0.0, unit="um", low=-100.0, high=100.0)
+    front_y_um_wanted: float = Parameter(0.0, unit="um", low=-100.0, high=100.0)
+    rear_x_um_wanted: float = Parameter(0.0, unit="um", low=-100.0, high=100.0)
+    rear_y_um_wanted: float = Parameter(0.0, unit="um", low=-100.0, high=100.0)
+    volume_pct_wanted: float = Parameter(
+        0.0, unit="%", low=-4.0, high=4.0, doc="more volume than the recipe's pressure gives"
+    )
+    wipe_after: int = Parameter(15, unit="prints", low=1, high=50, recipe=True)
+    wipes_asked: int = Parameter(0, low=0, high=999_999, doc="another value asks for one wipe")
+    knead_after_s: float = Parameter(600.0, unit="s", low=60.0, high=7200.0)
+    waste_after_s: float = Parameter(1800.0, unit="s", low=60.0, high=14400.0)
+    wipes_answered: int = Var(retain=True, doc="`wipes_asked` as of the last wipe")
+    wipes_before: int = Var(doc="machine's count of wipes as of the last step that was no wipe")
+    first_is_waste: bool = Var(retain=True, doc="the next print ends a long pause")
     started: bool = Var(retain=True, doc="a print of the present board was begun")
 
     interlocks = (
@@ -94,23 +135,25 @@ class Printer(Cell):
                 "transport_in": "filling",
                 "transport_out": "emptying",
                 "wipe_due": "wipe",
+                "dry": "knead",
             },
         ),
         Step("filling", {"has_board": "judging", "none_came": "empty"}, within_s=20.0),
-        Step("judging", {"done_with": "deliver", "untouched": "clamping"}),
+        Step("judging", {"done_with": "deliver", "ready_to_print": "clamping"}),
         Step("clamping", {"clamped": "stroke"}, within_s=3.0),
         Step("stroke", {"print_done": "releasing"}, within_s=25.0),
         Step("releasing", {"unclamped": "deliver"}, within_s=3.0),
         Step("deliver", {"transport_out": "emptying", "board_gone": "empty"}),
         Step("emptying", {"board_gone": "empty", "board_kept": "deliver"}, within_s=30.0),
         Step("wipe", {"wiped": "empty"}, within_s=40.0),
+        Step("knead", {"kneaded": "empty"}, within_s=30.0),
     )
 
     def machine_well(self) -> bool:
         return not self.fault
 
     def paste_enough(self) -> bool:
-        return not self.paste_low or self.unit.step != 0
+        return not self.paste_low or self.unit.step not in (EMPTY, WIPE, KNEAD)
 
     def has_board(self) -> bool:
         return self.board.id != 0
@@ -131,23 +174,40 @@ class Printer(Cell):
         return self.outfeed.moving()
 
     def done_with(self) -> bool:
-        return self.board.work_done & PRINTED != 0 or self.board.result == Result.FAILED
+        return self.board.work_done & PRINTED != 0 or passes_through(self.board)
 
-    def untouched(self) -> bool:
-        return not self.started
+    def ready_to_print(self) -> bool:
+        return not self.started and self.barcode == self.board.id
 
     def wipe_due(self) -> bool:
-        return self.prints_since_wipe >= self.wipe_after
+        return self.prints_since_wipe >= self.wipe_after or self.wipes_asked != self.wipes_answered
 
     def wiped(self) -> bool:
-        return self.prints_since_wipe < self.wipe_after and not self.wiping
+        return self.wipes != self.wipes_before and not self.wiping
+
+    def dry(self) -> bool:
+        """A board waits, and the paste is too dry for it."""
+        waits = self.infeed.hears.board_available and self.board.id == 0
+        return waits and self.pause_s >= self.knead_after_s
+
+    def kneaded(self) -> bool:
+        return self.pause_s < self.knead_after_s and not self.kneading
+
+    def set_up(self) -> bool:
+        """The machine has said that it works by the recipe, with the settings that it was sent."""
+        pressure_well = abs(self.pressure_set_N - self.pressure_setpoint_N) <= WIRE_N
+        speed_well = abs(self.speed_set_mm_s - self.stroke_speed_mm_s) <= WIRE_MM_S
+        known = self.recipe.verified(self.recipe_active, self.version_active)
+        return known and pressure_well and speed_well
 
     def work_complete(self) -> bool:
-        return self.unit.step not in (CLAMPING, STROKE, RELEASING, WIPE)
+        return self.unit.step not in (CLAMPING, STROKE, RELEASING, WIPE, KNEAD)
 
     def execute(self) -> None:
         """Belt and ports; what the steps need is switched off here and on by them."""
-        free = self.board_gone() and self.unit.step <= FILLING and not self.wipe_due()
+        self.set_machine()
+        free = self.board_gone() and self.unit.step <= FILLING and self.set_up()
+        free = free and not self.wipe_due() and not self.dry()
         filling = self.infeed.take(self.board, free, self.board_at_stop, self.board_at_entry)
         ready = self.unit.step == DELIVER
         emptying = self.outfeed.give(self.board, ready, not self.board_at_stop)
@@ -155,15 +215,28 @@ class Printer(Cell):
         self.clamp = False
         self.print_start = False
         self.wipe_start = False
-        self.pressure_setpoint_N = self.pressure_N_wanted
+        self.knead_start = False
+        if self.unit.step != WIPE:
+            self.wipes_before = self.wipes
+
+    def set_machine(self) -> None:
+        """Recipe, settings and corrections."""
+        self.recipe_number = self.recipe.number
+        self.recipe_version = self.recipe.version
+        softer_N = N_A_PCT * self.volume_pct_wanted
+        self.pressure_setpoint_N = self.pressure_N_wanted + LIMIT(
+            -MOST_CORRECTION_N, softer_N, MOST_CORRECTION_N
+        )
         self.stroke_speed_mm_s = self.stroke_mm_s_wanted
-        self.correction_x_um = self.offset_x_um_wanted
-        self.correction_y_um = self.offset_y_um_wanted
+        self.correction_x_um = self.rear_x_um_wanted if self.rear else self.front_x_um_wanted
+        self.correction_y_um = self.rear_y_um_wanted if self.rear else self.front_y_um_wanted
 
     def judging(self) -> None:
-        """A board whose print was begun but not seen to end is scrap."""
+        """A board whose print was begun but not seen to end is scrap, and so is an unknown one."""
         if self.started and self.board.work_done & PRINTED == 0:
             self.board.result = int(Result.FAILED)
+        elif not self.done_with() and self.step_ns() >= READ_WITHIN_NS:
+            identify(self.board, self.barcode)
         self.started = self.started and not self.done_with()
 
     def clamping(self) -> None:
@@ -178,13 +251,24 @@ class Printer(Cell):
         if self.unit.step_entered:
             self.board.work_done |= PRINTED
             self.board.printed_ns = self.now_ns
-            self.board.result = int(Result.GOOD)
+            self.board.result = int(Result.FAILED if self.first_is_waste else Result.GOOD)
             self.started = False
+            self.first_is_waste = False
 
     def wipe(self) -> None:
         self.wipe_start = True
+        if self.wiped():
+            self.wipes_answered = self.wipes_asked
+
+    def knead(self) -> None:
+        self.first_is_waste = self.first_is_waste or self.pause_s >= self.waste_after_s
+        self.knead_start = True
 
 
 _STEPS = Printer.sequence.names
-FILLING, CLAMPING, STROKE = (_STEPS.index(s) for s in ("filling", "clamping", "stroke"))
-RELEASING, DELIVER, WIPE = (_STEPS.index(s) for s in ("releasing", "deliver", "wipe"))
+EMPTY, FILLING, CLAMPING, STROKE = (
+    _STEPS.index(s) for s in ("empty", "filling", "clamping", "stroke")
+)
+RELEASING, DELIVER, WIPE, KNEAD = (
+    _STEPS.index(s) for s in ("releasing", "deliver", "wipe", "knead")
+)

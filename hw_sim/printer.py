@@ -1,4 +1,4 @@
-"""Solder-paste printer: belt, clamp, print stroke, stencil wipe, paste."""
+"""Solder-paste printer: belt, clamp, print stroke, stencil wipe and kneading, paste."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from cellrt.tags import Record, Var
 from cellrt.wire import DeviceMap, Point, Wire
 from hw_sim.belt import Belt, Board
 from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice, countdown
+from hw_sim.paste import TORN, Paste
+from hw_sim.recipe import Recipe
 
 BELT_MM = 400.0
 BELT_MM_S = 200.0
@@ -23,10 +25,11 @@ ALIGN_MORE_S = 1.0
 STROKE_MM = 300.0
 SEPARATE_S = 4.0
 WIPE_S = 25.0
+KNEAD_S = 12.0
 PRESSURE_TAU_S = 0.1
 LEAST_PRESSURE_N, LEAST_MM_S, MOST_MM_S = 10.0, 10.0, 200.0
 
-OFFSET_SIGMA_UM = 5.0
+OFFSET_SIGMA_UM, THETA_SIGMA_MDEG = 5.0, 3.0
 STROKE_BIAS_UM = 3.0
 """Front and rear stroke pull to opposite sides: 6 um apart."""
 DRIFT_UM_K = 2.5
@@ -58,10 +61,12 @@ class Draw(IntEnum):
     ALIGN = 1
     OFFSET_X = 2
     OFFSET_Y = 3
+    THETA = 4
+    VOLUME = 5
 
 
 IDLE, ALIGN, STROKE, SEPARATE = (int(p) for p in Phase)
-DRAW_ALIGN, DRAW_X, DRAW_Y = (int(d) for d in Draw)
+DRAW_ALIGN, DRAW_X, DRAW_Y, DRAW_THETA, DRAW_VOLUME = (int(d) for d in Draw)
 
 
 class Clamp(Record):
@@ -111,12 +116,14 @@ def _tenths(name: str, address: str, wire: Wire) -> Point:
 class Printer(SimDevice):
     """Solder-paste printer.
 
-    * A print needs a clamped board at the stop and usable settings, and no wipe under way;
-      otherwise the start is refused with `fault`.
+    * A print needs a clamped board at the stop and usable settings, and no wipe or kneading under
+      way; otherwise the start is refused with `fault`.
     * Started, it goes through by itself with the settings that it was started with: the vision
       aligns board and stencil, the squeegee strokes, the table lowers.
     * Loss of the clamp, of power or of the heartbeat ends it where it is. A board printed
       halfway, or twice, is scrap.
+    * The volume falls from print to print until the stencil is wiped. Paste that lies still dries:
+      kneading, a stroke to and fro with no board, mends two thirds of it, the next print the rest.
     * A person refills the paste a minute after it ran low.
     """
 
@@ -125,14 +132,20 @@ class Printer(SimDevice):
     clamp_jaw: Clamp
     start: Contactor
     wipe: Contactor
+    knead: Contactor
     squeegee: Squeegee
+    paste: Paste
+    recipe: Recipe
     wipe_left_s: float = Var(unit="s")
+    knead_left_s: float = Var(unit="s")
     low_since_s: float = Var(unit="s", doc="how long the paste has been low")
+    smeared: bool = Var(doc="fault: the scanner reads no barcode")
 
     belt_run: bool = Var(doc="belt motor")
     clamp: bool = Var(doc="clamp closed")
     print_start: bool = Var(doc="rising edge: one print, 14 to 16 s")
     wipe_start: bool = Var(doc="rising edge: one stencil wipe, 25 s")
+    knead_start: bool = Var(doc="rising edge: the paste is kneaded once, 12 s")
     pressure_setpoint_N: float = Var(80.0, unit="N", doc="of the squeegee; at least 10 N")
     stroke_speed_mm_s: float = Var(60.0, unit="mm/s", doc="of the squeegee; 10 to 200 mm/s")
     correction_x_um: float = Var(unit="um", doc="added to where the paste goes")
@@ -145,6 +158,8 @@ class Printer(SimDevice):
     printing: bool = Var(doc="a print is under way")
     print_done: bool = Var(doc="the print ended well; until unclamped or started again")
     wiping: bool = Var(doc="a wipe is under way")
+    kneading: bool = Var(doc="the paste is being kneaded")
+    rear: bool = Var(doc="the next stroke, or the one under way, goes from the rear to the front")
     paste_low: bool = Var(doc="paste under 15 %")
     fault: bool = Var(doc="a start was refused or a print cut short; until print_start is off")
     power_on: bool = Var(doc="drives have power")
@@ -156,6 +171,9 @@ class Printer(SimDevice):
     temperature_degC: float = Var(AMBIENT_DEGC, unit="degC", doc="of the frame")
     barcode: int = Var(doc="id of the board at the stop; 0 none")
     prints_since_wipe: int = Var(doc="prints since the last full wipe")
+    wipes: int = Var(doc="full wipes since power-up")
+    pressure_set_N: float = Var(80.0, unit="N", doc="pressure that the machine has taken over")
+    speed_set_mm_s: float = Var(60.0, unit="mm/s", doc="speed that the machine has taken over")
 
     device_map: ClassVar[DeviceMap] = DeviceMap(
         protocol="modbus",
@@ -174,6 +192,9 @@ class Printer(SimDevice):
             _bit("fault", "discrete:8"),
             _bit("power_on", "discrete:9"),
             _bit("watchdog.safe", "discrete:10"),
+            _bit("kneading", "discrete:11"),
+            _bit("rear", "discrete:12"),
+            _bit("recipe.refused", "discrete:13"),
             _tenths("pressure_N", "input:10", Wire.U16),
             _tenths("stroke_mm", "input:11", Wire.U16),
             _tenths("offset_x_um", "input:12", Wire.I16),
@@ -182,8 +203,14 @@ class Printer(SimDevice):
             _tenths("temperature_degC", "input:15", Wire.I16),
             Point("barcode", "input:16", Wire.U32),
             Point("prints_since_wipe", "input:18", Wire.U16),
+            Point("wipes", "input:19", Wire.U16),
             Point("watchdog.trips", "input:20", Wire.U16),
             Point("watchdog.tripped_ms", "input:21", Wire.U16),
+            Point("paste.pause_s", "input:22", Wire.U16),
+            _tenths("pressure_set_N", "input:23", Wire.U16),
+            _tenths("speed_set_mm_s", "input:24", Wire.U16),
+            Point("recipe.active", "input:25", Wire.U16),
+            Point("recipe.version_active", "input:26", Wire.U16),
         ),
         outputs=(
             _bit("belt_run", "coil:0"),
@@ -194,6 +221,9 @@ class Printer(SimDevice):
             _tenths("stroke_speed_mm_s", "holding:2", Wire.U16),
             _tenths("correction_x_um", "holding:3", Wire.I16),
             _tenths("correction_y_um", "holding:4", Wire.I16),
+            _bit("knead_start", "coil:4"),
+            Point("recipe.number", "holding:5", Wire.U16),
+            Point("recipe.version", "holding:6", Wire.U16),
         ),
     )
 
@@ -204,13 +234,18 @@ class Printer(SimDevice):
         self.belt.move(self.motor.obey(self.belt_run, live), BELT_MM_S, BELT_MM, self.dt_s)
         self.start.obey(self.print_start, live)
         self.wipe.obey(self.wipe_start, live)
+        self.knead.obey(self.knead_start, live)
         self.sense()
+        if self.recipe.offer(self.settings_well(), self.squeegee.phase == IDLE):
+            self.pressure_set_N = self.pressure_setpoint_N
+            self.speed_set_mm_s = self.stroke_speed_mm_s
         self.fault = self.fault and self.print_start
         if self.start.rose:
             self.begin_print()
         if self.squeegee.phase != IDLE:
             self.print_on(live and self.clamped)
         self.wipe_on(live)
+        self.knead_on(live)
         self.use_up()
         self.show()
 
@@ -224,26 +259,27 @@ class Printer(SimDevice):
         self.board_at_stop = self.belt.sees(STOP_MM)
         self.clamped = self.clamp_jaw.closed >= 1.0
         self.unclamped = self.clamp_jaw.closed == 0.0
-        at_stop = self.board_at_stop and self.belt.board.id != 0
-        self.barcode = self.belt.board.id if at_stop else 0
+        legible = self.board_at_stop and self.belt.board.id != 0 and not self.smeared
+        self.barcode = self.belt.board.id if legible else 0
         self.print_done = self.print_done and not self.unclamped
         self.power_on = self.powered
 
+    def settings_well(self) -> bool:
+        """Settings sent are within what the machine can do."""
+        speed_well = LEAST_MM_S <= self.stroke_speed_mm_s <= MOST_MM_S
+        return speed_well and self.pressure_setpoint_N >= LEAST_PRESSURE_N
+
     def begin_print(self) -> None:
-        """Take the settings over, or refuse."""
-        squeegee = self.squeegee
-        settings_well = self.pressure_setpoint_N >= LEAST_PRESSURE_N
-        settings_well = settings_well and LEAST_MM_S <= self.stroke_speed_mm_s <= MOST_MM_S
-        free = squeegee.phase == IDLE and self.wipe_left_s == 0.0
-        board_well = self.clamped and self.barcode != 0 and self.belt.overhang_mm == 0.0
-        if not (settings_well and free and board_well):
+        """Go by the settings sent, or refuse."""
+        squeegee, board = self.squeegee, self.belt.board
+        free = squeegee.phase == IDLE and self.wipe_left_s == 0.0 and self.knead_left_s == 0.0
+        there = self.board_at_stop and board.id != 0 and self.belt.overhang_mm == 0.0
+        if not (self.settings_well() and free and there and self.clamped):
             self.fault = True
             return
         self.print_done = False
         squeegee.phase = ALIGN
-        squeegee.left_s = ALIGN_S + ALIGN_MORE_S * uniform(
-            self.seed, DEVICE, self.barcode, DRAW_ALIGN
-        )
+        squeegee.left_s = ALIGN_S + ALIGN_MORE_S * uniform(self.seed, DEVICE, board.id, DRAW_ALIGN)
         squeegee.speed_mm_s = self.stroke_speed_mm_s
         squeegee.pressure_N = self.pressure_setpoint_N
         squeegee.correction_x_um = self.correction_x_um
@@ -253,8 +289,10 @@ class Printer(SimDevice):
         """One scan of a print under way."""
         squeegee, board = self.squeegee, self.belt.board
         if not well:
-            board.defective = board.defective or squeegee.phase != ALIGN
             self.fault = True
+            if squeegee.phase != ALIGN:
+                board.defective = True
+                board.volume_pct *= TORN * squeegee.travelled_mm / STROKE_MM
             squeegee.phase = IDLE
             squeegee.travelled_mm = 0.0
         elif squeegee.phase == STROKE:
@@ -273,10 +311,11 @@ class Printer(SimDevice):
                 self.print_done = True
 
     def put_paste(self, board: Board) -> None:
-        """The stroke begins: from here on the board has paste, and its offset is decided."""
+        """The stroke begins: from here on the board has paste, where and how much is decided."""
         squeegee = self.squeegee
         board.defective = board.defective or board.prints > 0
         board.prints += 1
+        board.printed_ns = self.now_ns
         bias_um = -STROKE_BIAS_UM if squeegee.rear else STROKE_BIAS_UM
         error_x_um = OFFSET_SIGMA_UM * normal(self.seed, DEVICE, board.id, DRAW_X)
         error_y_um = OFFSET_SIGMA_UM * normal(self.seed, DEVICE, board.id, DRAW_Y) + bias_um
@@ -284,12 +323,15 @@ class Printer(SimDevice):
         self.offset_y_um = squeegee.correction_y_um + error_y_um
         board.offset_x_um = self.offset_x_um + DRIFT_UM_K * (self.temperature_degC - AMBIENT_DEGC)
         board.offset_y_um = self.offset_y_um
+        board.theta_mdeg = THETA_SIGMA_MDEG * normal(self.seed, DEVICE, board.id, DRAW_THETA)
+        deviation = normal(self.seed, DEVICE, board.id, DRAW_VOLUME)
+        self.paste.put(board, self.prints_since_wipe, squeegee.pressure_N, deviation)
         self.prints_since_wipe += 1
         self.paste_pct = max(0.0, self.paste_pct - PASTE_PCT_A_PRINT)
 
     def wipe_on(self, live: bool) -> None:
         """Between prints only; one that is cut short counts for nothing."""
-        if self.wipe.rose and self.squeegee.phase == IDLE:
+        if self.wipe.rose and self.squeegee.phase == IDLE and self.knead_left_s == 0.0:
             self.wipe_left_s = WIPE_S
         elif not live:
             self.wipe_left_s = 0.0
@@ -297,10 +339,26 @@ class Printer(SimDevice):
             self.wipe_left_s = countdown(self.wipe_left_s, self.dt_s)
             if self.wipe_left_s == 0.0:
                 self.prints_since_wipe = 0
+                self.wipes += 1
+                self.paste.clogged = False
+
+    def knead_on(self, live: bool) -> None:
+        """Between prints and wipes only; one that is cut short counts for nothing."""
+        free = self.squeegee.phase == IDLE and self.wipe_left_s == 0.0
+        if self.knead.rose and free:
+            self.knead_left_s = KNEAD_S
+        elif not live:
+            self.knead_left_s = 0.0
+        elif self.knead_left_s > 0.0:
+            self.knead_left_s = countdown(self.knead_left_s, self.dt_s)
+            if self.knead_left_s == 0.0:
+                self.paste.knead()
 
     def use_up(self) -> None:
         """Paste runs low and a person brings more; the frame warms up with the work."""
         printing = self.squeegee.phase != IDLE
+        if not printing:
+            self.paste.rest(self.dt_s)
         self.paste_low = self.paste_pct < LOW_PCT
         self.low_since_s = self.low_since_s + self.dt_s if self.paste_low else 0.0
         if self.low_since_s >= REFILL_S and not printing:
@@ -313,6 +371,8 @@ class Printer(SimDevice):
         squeegee = self.squeegee
         self.printing = squeegee.phase != IDLE
         self.wiping = self.wipe_left_s > 0.0
+        self.kneading = self.knead_left_s > 0.0
+        self.rear = squeegee.rear
         self.stroke_mm = squeegee.place_mm()
         wanted_N = squeegee.pressure_N if squeegee.phase == STROKE else 0.0
         self.pressure_N += (wanted_N - self.pressure_N) * min(1.0, self.dt_s / PRESSURE_TAU_S)

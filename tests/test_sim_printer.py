@@ -244,3 +244,149 @@ def test_paste_low_is_refilled_by_a_person_after_a_minute() -> None:
     assert bench.read("printer.paste_low")
     assert bench.until(lambda: not bench.read("printer.paste_low"), 2 * REFILL_S) < REFILL_S
     assert bench.read("printer.paste_pct") == 100.0
+
+
+def volumes(bench: Bench, count: int) -> list[float]:
+    """True volume of so many boards more, without their chance."""
+    found = []
+    for _ in range(count):
+        bench.load()
+        bench.to_printer()
+        bench.print_board()
+        board, seed = int(bench.read("printer.barcode")), int(bench.read("printer.seed"))
+        volume = float(bench.read("printer.belt.board.volume_pct"))
+        found.append(volume - 3.0 * normal(seed, 0, board, 5))
+        bench.to_outfeed()
+        bench.to_magazine()
+        bench.index()
+    return found
+
+
+def test_each_print_leaves_less_paste_until_the_stencil_is_wiped() -> None:
+    bench = Bench()
+    before = volumes(bench, 4)
+    assert before == pytest.approx([100.0, 99.6, 99.2, 98.8], abs=0.5)
+    bench.set({"printer.wipe_start": True})
+    bench.step()
+    bench.until(lambda: not bench.read("printer.wiping"))
+    assert bench.read("printer.wipes") == 1
+    assert volumes(bench, 1)[0] == pytest.approx(100.0, abs=0.7)
+
+
+def test_paste_dries_by_15_pct_in_half_an_hour_and_no_further() -> None:
+    bench = Bench()
+    bench.run(60.0)
+    assert float(bench.read("printer.paste.dry_pct")) == pytest.approx(0.5, abs=0.01)
+    assert float(bench.read("printer.paste.pause_s")) == pytest.approx(60.0, abs=0.1)
+    bench.write("printer.paste.dry_pct", 14.9)
+    bench.run(30.0)
+    assert bench.read("printer.paste.dry_pct") == 15.0
+
+
+def test_dry_paste_leaves_less_and_the_next_print_mends_it() -> None:
+    bench = Bench()
+    bench.write("printer.paste.dry_pct", 15.0)
+    assert volumes(bench, 2) == pytest.approx([85.0, 99.6], abs=0.3)
+
+
+def test_kneading_mends_two_thirds_of_the_dryness() -> None:
+    bench = Bench()
+    bench.write("printer.paste.dry_pct", 15.0)
+    bench.set({"printer.knead_start": True})
+    bench.step()
+    assert bench.until(lambda: not bench.read("printer.kneading")) == pytest.approx(12.0, abs=0.05)
+    assert float(bench.read("printer.paste.pause_s")) < 1.0
+    assert volumes(bench, 1)[0] == pytest.approx(95.0, abs=0.3)
+
+
+def test_kneading_cut_short_counts_for_nothing() -> None:
+    bench = Bench()
+    bench.write("printer.paste.dry_pct", 15.0)
+    bench.set({"printer.knead_start": True})
+    bench.run(5.0)
+    bench.set({"safety.panel_guard_open": True})
+    bench.run(8.0)
+    assert not bench.read("printer.kneading")
+    assert bench.read("printer.paste.dry_pct") == 15.0
+
+
+@pytest.mark.parametrize("under_way", ["knead_start", "wipe_start"])
+def test_start_while_the_stencil_is_not_free_is_refused(under_way: str) -> None:
+    bench = at_stop()
+    bench.clamp()
+    bench.set({f"printer.{under_way}": True})
+    bench.run(1.0)
+    start(bench)
+    assert bench.read("printer.fault")
+
+
+def test_harder_squeegee_leaves_less_paste() -> None:
+    bench = Bench()
+    bench.set({"printer.pressure_setpoint_N": 90.0})
+    assert volumes(bench, 1)[0] == pytest.approx(97.0, abs=0.3)
+
+
+def test_clogged_apertures_leave_little_until_the_wipe() -> None:
+    bench = Bench()
+    bench.write("printer.paste.clogged", True)
+    assert volumes(bench, 1)[0] < 72.0
+    bench.set({"printer.wipe_start": True})
+    bench.step()
+    bench.until(lambda: not bench.read("printer.wiping"))
+    assert volumes(bench, 1)[0] > 98.0
+
+
+def test_printed_twice_has_too_much_paste_and_cut_short_too_little() -> None:
+    twice = at_stop()
+    twice.print_board()
+    twice.print_board()
+    assert float(twice.read("printer.belt.board.volume_pct")) > 140.0
+    short = at_stop()
+    short.clamp()
+    start(short)
+    short.until(lambda: float(short.read("printer.stroke_mm")) > 150.0)
+    short.set({"printer.clamp": False})
+    short.run(0.1)
+    assert 15.0 < float(short.read("printer.belt.board.volume_pct")) < 35.0
+
+
+def test_board_knows_when_it_was_printed() -> None:
+    bench = at_stop()
+    took_s = bench.print_board()
+    age_s = (bench.now_ns - int(bench.read("printer.belt.board.printed_ns"))) * 1e-9
+    assert 0.0 < age_s < took_s
+    assert 0.0 < abs(float(bench.read("printer.belt.board.theta_mdeg"))) < 15.0
+
+
+def test_settings_of_a_recipe_are_taken_over_or_refused_as_a_whole() -> None:
+    bench = Bench()
+    bench.set({"printer.recipe.number": 7, "printer.recipe.version": 3})
+    bench.set({"printer.pressure_setpoint_N": 70.0})
+    bench.step()
+    assert bench.read("printer.recipe.active") == 7 and bench.read("printer.pressure_set_N") == 70.0
+    bench.set({"printer.recipe.version": 4, "printer.pressure_setpoint_N": 5.0})
+    bench.step()
+    assert bench.read("printer.recipe.refused")
+    assert bench.read("printer.recipe.version_active") == 3
+    assert bench.read("printer.pressure_set_N") == 70.0
+
+
+def test_recipe_sent_during_a_print_is_taken_over_after_it() -> None:
+    bench = at_stop()
+    bench.clamp()
+    start(bench)
+    bench.set({"printer.recipe.number": 7, "printer.recipe.version": 3})
+    bench.run(1.0)
+    assert bench.read("printer.recipe.active") == 0
+    bench.until("printer.print_done")
+    bench.step()
+    assert bench.read("printer.recipe.active") == 7
+
+
+def test_smeared_barcode_is_not_read_and_the_board_can_still_be_printed() -> None:
+    bench = at_stop()
+    bench.write("printer.smeared", True)
+    bench.step()
+    assert bench.read("printer.barcode") == 0
+    bench.print_board()
+    assert bench.read("printer.belt.board.prints") == 1
