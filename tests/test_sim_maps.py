@@ -12,6 +12,7 @@ import pytest
 
 from cellrt.tags import find
 from cellrt.wire import Point, Wire
+from hw_sim.aoi import Aoi
 from hw_sim.coupler import Coupler
 from hw_sim.device import SimDevice
 from hw_sim.document import document
@@ -19,9 +20,19 @@ from hw_sim.placer import Placer
 from hw_sim.printer import Printer
 from hw_sim.robot import Robot
 from hw_sim.safety_plc import SafetyPlc
+from hw_sim.spi import Spi
 from hw_sim.unloader import Unloader
 
-DEVICES: tuple[type[SimDevice], ...] = (Coupler, Printer, Placer, SafetyPlc, Robot, Unloader)
+DEVICES: tuple[type[SimDevice], ...] = (
+    Coupler,
+    Printer,
+    Spi,
+    Placer,
+    Aoi,
+    SafetyPlc,
+    Robot,
+    Unloader,
+)
 MAPS = Path(__file__).parents[1] / "cells"
 WIDTHS = {Wire.U32: 2, Wire.I32: 2}
 
@@ -78,15 +89,15 @@ def mapped(text: dict[str, Any], section: str) -> list[Point]:
     [
         ("coupler.toml", Coupler),
         ("printer.toml", Printer),
+        ("spi.toml", Spi),
         ("placer.toml", Placer),
+        ("aoi.toml", Aoi),
         ("safety.toml", SafetyPlc),
         ("robot.toml", Robot),
         ("unloader.toml", Unloader),
     ],
 )
-def test_the_print_stations_maps_agree_with_the_documentation(
-    file: str, device: type[SimDevice]
-) -> None:
+def test_shipped_maps_agree_with_the_documentation(file: str, device: type[SimDevice]) -> None:
     text, what = tomllib.loads((MAPS / file).read_text()), device.device_map
     assert (text["protocol"], text.get("namespace", "")) == (what.protocol, what.namespace)
     assert text["watchdog_ms"] == what.watchdog_ms
