@@ -9,6 +9,9 @@ A cell's class declares tags, interlocks and a sequence, and gives its states' w
   Holding and Suspending first end the transports under way;
 * `always()` in every scan, whatever the state, before everything else.
 
+In Maintenance the sequence goes on by single steps. In Manual nothing starts, and outputs with `jog` may
+be moved by hand; whatever has to find its home does so in `resetting`.
+
 In Held and Suspended the outputs stay as the logic left them: what must not stay on is switched off in
 `holding`, `suspending` or `always`.
 
@@ -25,7 +28,7 @@ from cellrt.compiled import compiled, lowest_set_bit
 from cellrt.declared import declare
 from cellrt.handover import Board
 from cellrt.interlock import Cause, Interlock
-from cellrt.packml import REST_BITS, RUNNING, State, Trigger, Unit, packml_next
+from cellrt.packml import REST_BITS, RUNNING, Mode, State, Trigger, Unit, packml_next
 from cellrt.sequence import Sequence
 from cellrt.statemachine import STAY
 from cellrt.tags import Record, Scalar, Var
@@ -38,6 +41,7 @@ POWER_UP_NS = 30_000_000_000
 
 EXECUTE, STARTING, SUSPENDED = int(State.EXECUTE), int(State.STARTING), int(State.SUSPENDED)
 STOPPED, HELD = int(State.STOPPED), int(State.HELD)
+MAINTENANCE = int(Mode.MAINTENANCE)
 SC_BIT = 1 << Trigger.SC
 SUSPEND_BIT, UNSUSPEND_BIT = 1 << Trigger.SUSPEND, 1 << Trigger.UNSUSPEND
 STOP_CAUSE, PROCESS_CAUSE = int(Cause.STOP), int(Cause.PROCESS)
@@ -175,9 +179,10 @@ def watch_interlocks(cell: Cell) -> None:
     """Latch what was lost, name the first, ask for what its loss commands."""
     unit = cell.unit
     unit.io_seen = unit.io_seen or unit.io_good
+    lost = cell.lost_conditions()
+    unit.well = lost == 0
     if not unit.io_seen and unit.state == STOPPED and time_in_state_ns(cell) < POWER_UP_NS:
         return
-    lost = cell.lost_conditions()
     if not RUNNING_BITS >> unit.state & 1:
         lost &= ~cell.running_only()
     if RELEASE_BITS >> unit.state & 1:
@@ -216,12 +221,19 @@ def run_sequence(cell: Cell) -> None:
     unit.step_entered = False
     within_ns = cell.step_within_ns(unit.step)
     following = cell.next_step(unit.step, cell.guards())
-    if following >= 0:
+    if following >= 0 and (unit.step_asked or not one_by_one(unit)):
         unit.step = following
         unit.step_since_ns = cell.now_ns
         unit.step_entered = True
-    elif within_ns > 0 and cell.step_ns() > within_ns:
+        unit.step_asked = False
+    elif following < 0 and within_ns > 0 and cell.step_ns() > within_ns:
         trip(cell, 1 << cell.late_rule(unit.step))
+
+
+@compiled
+def one_by_one(unit: Unit) -> bool:
+    """In Maintenance each transition waits for its command; the end of the work waits for nobody."""
+    return unit.mode == MAINTENANCE and unit.state == EXECUTE
 
 
 @compiled
@@ -269,6 +281,7 @@ def follow_packml(cell: Cell) -> None:
     if following == EXECUTE:
         unit.step_since_ns = cell.now_ns
         unit.step_entered = True
+        unit.step_asked = False
         unit.waiting_since_ns = cell.now_ns
     unit.state = following
     unit.state_since_ns = cell.now_ns

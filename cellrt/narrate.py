@@ -7,12 +7,12 @@ from typing import Any
 
 from cellrt.handover import Link, Result
 from cellrt.interlock import Cause
-from cellrt.packml import State
+from cellrt.packml import Control, Mode, State
 from cellrt.scan.commands import Operation, Origin, Refusal
 from cellrt.scan.events import Event
 from cellrt.scan.plan import Plan
 
-OF_TERMINALS = (Operation.FORCE, Operation.UNFORCE)
+OF_TERMINALS = (Operation.FORCE, Operation.UNFORCE, Operation.JOG)
 Entry = dict[str, Any]
 """An event in words; its first keys are `t_ns`, `event` and the subject."""
 
@@ -55,6 +55,8 @@ class Narrator:
             Event.PARAMETER: self._parameter,
             Event.DEVICE: lambda k, a, b, c, d: {"device": plan.devices[k], "good": bool(a)},
             Event.OVERRUN: lambda k, a, b, c, d: {"skipped": a, "late_ns": b},
+            Event.MODE: lambda k, a, b, c, d: self._moved(k, Mode, a, b),
+            Event.COMMANDER: lambda k, a, b, c, d: self._moved(k, Control, a, b),
             Event.FORCED: self._forced,
             Event.UNFORCED: self._unforced,
             Event.LOST: lambda k, a, b, c, d: {"lost": a},
@@ -84,6 +86,9 @@ class Narrator:
         if first_out:
             told["first_out"] = self.first_out(cell, first_out)
         return told
+
+    def _moved(self, k: int, kind: Any, before: int, after: int) -> Entry:
+        return {"cell": self._cells[k], "from": _named(kind, before), "to": _named(kind, after)}
 
     def _step(self, k: int, before: int, after: int, _c: int, _d: int) -> Entry:
         cell = self._cells[k]

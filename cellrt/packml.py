@@ -58,6 +58,16 @@ class Mode(IntEnum):
     MANUAL = 3
 
 
+class Control(IntEnum):
+    """From where a unit takes its commands: from afar, by supervisor and SCADA, or from a person at it.
+
+    Stop and Abort it takes from everywhere.
+    """
+
+    REMOTE = 0
+    LOCAL = 1
+
+
 class Trigger(IntEnum):
     """What moves a unit, most urgent first: Abort, Stop, the rest; SC (state complete) last."""
 
@@ -150,6 +160,7 @@ class Unit(Record):
 
     state: int = Var(int(State.STOPPED), doc="PackML StateCurrent")
     mode: int = Var(int(Mode.PRODUCTION), doc="PackML UnitModeCurrent")
+    commander: int = Var(retain=True, doc="who commands it: 0 from afar, 1 a person at it")
     requests: int = Var(doc="bits of Trigger asked for in this scan")
     state_since_ns: int = Var(unit="ns")
     step: int = Var(doc="step of the sequence inside Execute")
@@ -164,6 +175,8 @@ class Unit(Record):
     defective_out: int = Var(retain=True, doc="of these, failed ones (PackML ProdDefectiveCount)")
     io_good: bool = Var(doc="every device this cell reads is fresh and well")
     io_seen: bool = Var(doc="they were, once, since this unit was powered up")
+    well: bool = Var(doc="no interlock's condition is lost, those for running included")
+    step_asked: bool = Var(doc="Maintenance: the next transition of the sequence was asked for")
     step_entered: bool = Var(doc="this is the first scan of the step")
     starved: bool = Var(doc="PackML EquipmentStarved")
     blocked: bool = Var(doc="PackML EquipmentBlocked")

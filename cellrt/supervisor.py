@@ -12,7 +12,7 @@ from enum import Enum
 
 from cellrt.declared import all_interlocks
 from cellrt.interlock import Cause
-from cellrt.packml import Command, State
+from cellrt.packml import Command, Control, Mode, State
 from cellrt.scan.commands import Operation, Origin
 from cellrt.scan.plan import Plan
 
@@ -114,6 +114,8 @@ class Supervisor:
 
     * `RUN` was asked for by a person. It clears and starts each cell once; what later stops or aborts, by
       itself or by another's command, is left alone. Held by an interlock, a cell goes on when that is well.
+    * A cell that a person has taken, or that is not in Production, is sent nothing but Stop and Abort, is not
+      waited for, and keeps the line from starting by itself. Released, it stands until `RUN` is asked for anew.
     * Cells that warn come to Execute before any other is started.
     * A line that was to run and fell as a whole goes on by itself only as `may_restart` allows, and not
       again and again.
@@ -163,6 +165,9 @@ class Supervisor:
         commands = []
         for number, (cell, state) in enumerate(states.items()):
             self._watch(cell, state, read)
+            if self.goal not in (Goal.STOP, Goal.ABORT) and in_hand(cell, read):
+                self._worked.add(cell)
+                continue
             wanted, since_ns = self._wanted(cell, state, states, read), _since_ns(cell, read)
             if wanted is not None and self._answered.get(cell) != since_ns:
                 self._answered[cell] = since_ns
@@ -173,7 +178,11 @@ class Supervisor:
 
     def reached(self, read: Read) -> bool:
         """Every cell is where the goal wants it (or aborted, where only a person helps)."""
-        states = [State(int(read(f"{cell}.unit.state"))) for cell in self._plan.cells]
+        states = [
+            State(int(read(f"{cell}.unit.state")))
+            for cell in self._plan.cells
+            if self.goal in (Goal.STOP, Goal.ABORT) or not in_hand(cell, read)
+        ]
         ends: dict[Goal, tuple[State, ...]] = {
             Goal.REST: tuple(State),
             Goal.RECOVER: tuple(State),
@@ -234,8 +243,15 @@ class Supervisor:
             now_ns - self._fell_ns >= SETTLED_NS
             and self._restarts < RESTARTS_IN_A_ROW
             and all(s in AT_REST and read(f"{c}.unit.io_good") for c, s in states.items())
+            and not any(in_hand(c, read) for c in states)
             and may_restart(self._plan, read)
         )
+
+
+def in_hand(cell: str, read: Read) -> bool:
+    """A person has a cell to himself: he took it, or it is not in Production."""
+    local = read(f"{cell}.unit.commander") == Control.LOCAL
+    return local or read(f"{cell}.unit.mode") != Mode.PRODUCTION
 
 
 def _since_ns(cell: str, read: Read) -> int:

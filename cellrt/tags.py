@@ -56,7 +56,7 @@ class Field:
     """What is declared of one tag. `kind` is bool, int, float or a `Record` subclass.
 
     `count` is the length of an array of records, 0 for a single one. `recipe`: a parameter that each
-    recipe sets.
+    recipe sets. `jog`: an output that a person may move by hand.
     """
 
     role: Role
@@ -71,6 +71,7 @@ class Field:
     kind: type[Any] = object
     count: int = 0
     recipe: bool = False
+    jog: bool = False
 
     @property
     def is_record(self) -> bool:
@@ -103,10 +104,14 @@ def Output(
     unit: str = "",
     low: float | None = None,
     high: float | None = None,
+    jog: bool = False,
     doc: str = "",
 ) -> Any:
-    """A tag that goes to a field device; `safe`: what becomes of it for each cause of a stop."""
-    return Field(Role.OUTPUT, None, unit, low, high, safe=safe, doc=doc)
+    """A tag that goes to a field device; `safe`: what becomes of it for each cause of a stop.
+
+    With `jog` it may be moved by hand in Manual, the cell at rest and its interlocks well.
+    """
+    return Field(Role.OUTPUT, None, unit, low, high, safe=safe, doc=doc, jog=jog)
 
 
 def Parameter(

@@ -30,7 +30,7 @@ class Conveyor(Cell):
     guards_closed: bool = Input()
     board_at_entry: bool = Input(doc="light barrier at the belt's beginning")
     board_at_exit: bool = Input(doc="light barrier at the belt's stop")
-    run: bool = Output(safe=always(to(False)), doc="belt motor")
+    run: bool = Output(safe=always(to(False)), jog=True, doc="belt motor")
 
     interlocks = (
         Interlock("estop_released", Cause.ESTOP),

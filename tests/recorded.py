@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cellrt.interlock import always, to
 from cellrt.line.spec import CellSpec, DeviceSpec, HandoverSpec, LineSpec, SimSpec
-from cellrt.packml import Command
+from cellrt.packml import Command, Control, Mode
 from cellrt.recording.file import RecordingWriter
 from cellrt.recording.header import describe
 from cellrt.scan.commands import Operation
@@ -59,12 +59,15 @@ def line(safe_run: bool = False) -> LineSpec:
 class Session:
     """A runner whose scans are recorded, and whose inputs are moved by chance; a board stands in `left`."""
 
-    def __init__(self, path: Path, seed: int = 1, capacity: int = RING_BYTES) -> None:
+    def __init__(
+        self, path: Path, seed: int = 1, capacity: int = RING_BYTES, *, hands: bool = False
+    ) -> None:
         self.plan = Plan(line())
         self.path = path
         self.runner = Runner(self.plan)
         ring_path = path.with_suffix(".ring")
         self.ring: RingFile = create(ring_path, self.plan.hash, longest(self.plan), capacity)
+        self.hands, self.most_forces = hands, 0
         self.chance = random.Random(seed)
         self.states: set[object] = set()
         self.state = self.plan.layout.find("left.unit.state")
@@ -122,7 +125,11 @@ class Session:
                     self.runner.inputs[place.base + 1] = chance.randrange(2)
             if chance.random() < 0.02:
                 self.runner.scan += chance.randrange(1, 40)
-            self.scan([self.command() for _ in range(chance.choice((0, 0, 0, 0, 1, 2)))])
+            commands = [self.command() for _ in range(chance.choice((0, 0, 0, 0, 1, 2)))]
+            if self.hands and chance.random() < 0.2:
+                commands += self.by_hand()
+            self.scan(commands)
+            self.most_forces = max(self.most_forces, int(self.runner.work.forces[0]))
             self.states.add(self.runner.image.read(self.state))
 
     def noise(self) -> dict[str, int]:
@@ -138,19 +145,26 @@ class Session:
         chance = self.chance
         what = chance.choice((*Command, Command.CLEAR, Command.RESET, Command.START))
         number, expires = chance.randrange(1 << 40), 1 << 60
-        if chance.random() < 0.2:
-            return self.force(number)
         operation = chance.choice((Operation.PACKML,) * 8 + (Operation.MODE, 99))
-        return [number, 1, int(operation), chance.randrange(-1, 3), int(what), expires, 0, 1]
+        return [number, 0, int(operation), chance.randrange(-1, 3), int(what), expires, 0, 1]
 
-    def force(self, number: int) -> list[int]:
-        """A force on some terminal for some scans, or the end of one."""
-        chance = self.chance
-        terminal, raw = chance.randrange(-1, len(self.plan.terminals) + 1), chance.randrange(3)
-        if chance.random() < 0.3:
-            return [number, 1, int(Operation.UNFORCE), terminal, 0, 1 << 60, 0, 1]
-        until_ns = self.runner.now_ns + chance.randrange(60) * self.plan.line.period_ns
-        return [number, 1, int(Operation.FORCE), terminal, raw, until_ns, 0, 1]
+    def by_hand(self) -> list[list[int]]:
+        """A person takes a cell and jogs, or steps, or gives it back; or forces something for a while."""
+        chance, plan = self.chance, self.plan
+        cell, end = chance.randrange(len(plan.cells)), chance.randrange(-1, len(plan.terminals) + 1)
+        belt = plan.terminal_of[f"{plan.cells[cell]}.run"]
+        asked: list[tuple[int, int, int]] = chance.choice(
+            (
+                [(Operation.COMMANDER, cell, Control.LOCAL), (Operation.MODE, cell, Mode.MANUAL)],
+                [(Operation.JOG, belt, 1)],
+                [(Operation.COMMANDER, cell, Control.LOCAL), (Operation.STEP, cell, 0)],
+                [(Operation.MODE, cell, Mode.PRODUCTION), (Operation.COMMANDER, cell, 0)],
+                [(Operation.FORCE, end, chance.randrange(3))],
+                [(Operation.UNFORCE, end, 0)],
+            )
+        )
+        until_ns = self.runner.now_ns + chance.randrange(60) * plan.line.period_ns
+        return [[chance.randrange(1 << 40), 1, *map(int, each), until_ns, 0, 1] for each in asked]
 
     def save(self) -> None:
         """What the ring has into the file."""

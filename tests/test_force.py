@@ -9,21 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scada_line import device, line_of
+from scan_bench import EVER, PERIOD_NS, Bench
 
 from cellrt import Cause, Cell, Input, Interlock, Output, Var, always, run_out, safe, to
 from cellrt.declared import tags_read
 from cellrt.journal import Journal
 from cellrt.line.spec import CellSpec, SimSpec
-from cellrt.narrate import Entry, Narrator
+from cellrt.packml import Command
 from cellrt.scan.commands import Operation, Refusal
 from cellrt.scan.plan import OUTPUT_HEAD, Plan
 from cellrt.scan.runner import Runner
-from cellrt.scan.tables import raw_value
-from cellrt.tags import Scalar
 from cellrt.wire import Point, Wire
 
-PERIOD_NS = 10_000_000
-EVER = 10**15
 INPUTS = {"guard_closed": Wire.BOOL, "door_shut": Wire.BOOL, "part_here": Wire.BOOL}
 VALVE, SPEED, FAN = OUTPUT_HEAD, OUTPUT_HEAD + 1, OUTPUT_HEAD + 2
 
@@ -88,73 +85,17 @@ def plan() -> Plan:
     return stamping()
 
 
-class Bench:
-    """A runner whose inputs are samples, and whose events are told in words."""
-
-    def __init__(self, plan: Plan, compiled: bool) -> None:
-        self.plan, self.runner = plan, Runner(plan, compiled=compiled)
-        self.narrator, self.number = Narrator(plan), 0
-        self.waiting: list[list[int]] = []
-        self.events: list[Entry] = []
-        self.sample(guard_closed=1, door_shut=1)
-        self.clear_the_gates()
-
-    def sample(self, **raw: int) -> None:
-        """A fresh sample of the device."""
-        place, inputs = self.plan.samples[0], self.runner.inputs
-        names = [p.name for p in place.device.map.inputs]
-        for name, value in raw.items():
-            inputs[place.first_raw + 1 + names.index(name)] = value
-        inputs[place.base] += 1
-        inputs[place.base + 1] = 1
-
-    def clear_the_gates(self) -> None:
-        """Both cells in Idle, on their way to Execute."""
-        for command in (1, 2):
-            for cell in (0, 1):
-                self.ask(Operation.PACKML, cell, command)
-            self.scan(3)
-
-    def ask(self, operation: Operation, target: int, argument: int, for_ns: int = EVER) -> None:
-        self.number += 1
-        expires_ns = self.runner.now_ns + for_ns
-        words = [self.number, 1, int(operation), target, argument, expires_ns, 0, 1]
-        self.waiting.append(words)
-
-    def force(self, tag: str, value: Scalar, for_ns: int = EVER) -> Refusal:
-        terminal = self.plan.terminal_of[tag]
-        raw = raw_value(self.plan.terminals[terminal].point, self.plan.layout.find(tag), value)
-        self.ask(Operation.FORCE, terminal, raw, for_ns)
-        return self.answer()
-
-    def unforce(self, tag: str | None = None) -> Refusal:
-        self.ask(Operation.UNFORCE, -1 if tag is None else self.plan.terminal_of[tag], 0)
-        return self.answer()
-
-    def answer(self) -> Refusal:
-        self.scan()
-        (told,) = [e for e in self.events[-8:] if e.get("command") == self.number and "answer" in e]
-        return next(r for r in Refusal if r.name.replace("_", "") == told["answer"].upper())
-
-    def scan(self, scans: int = 1) -> None:
-        for _ in range(scans):
-            self.runner.set_commands(self.waiting)
-            self.waiting = []
-            self.events += [self.narrator.tell(row) for row in self.runner.step().tolist()]
-
-    def __getitem__(self, tag: str) -> Scalar:
-        return self.runner.image.read(self.plan.layout.find(tag))
-
-    def sent(self, *places: int) -> list[int]:
-        return [int(self.runner.work.outputs[place]) for place in places]
-
-    def told(self, event: str) -> list[Entry]:
-        return [e for e in self.events if e["event"] == event]
-
-
 @pytest.fixture(params=["compiled", "plain"])
 def bench(request: pytest.FixtureRequest, plan: Plan) -> Bench:
-    return Bench(plan, request.param == "compiled")
+    return at_work(plan, request.param == "compiled")
+
+
+def at_work(plan: Plan, compiled: bool) -> Bench:
+    """Both cells in Execute, guard and door shut."""
+    bench = Bench(plan, compiled)
+    bench.sample(guard_closed=1, door_shut=1)
+    bench.start()
+    return bench
 
 
 def test_forced_input_every_tag_of_its_point_shows_it_whatever_is_sampled(bench: Bench) -> None:
@@ -209,7 +150,7 @@ def test_forced_output_its_cell_loses_a_guard_is_safe_in_that_scan(bench: Bench)
 
 def test_forced_output_that_runs_out_is_off_when_it_has(bench: Bench) -> None:
     bench.force("a.fan", True)
-    bench.ask(Operation.PACKML, 0, 3)
+    bench.ask(Operation.PACKML, 0, Command.STOP)
     sent = []
     for _ in range(12):
         bench.scan()
@@ -266,7 +207,7 @@ def test_force_that_cannot_be_is_refused(
 
 
 def test_new_scan_process_has_no_forces_and_the_journal_knows(plan: Plan) -> None:
-    bench, journal = Bench(plan, compiled=False), Journal(plan)
+    bench, journal = at_work(plan, compiled=False), Journal(plan)
     bench.force("a.part_here", True)
     bench.force("a.valve", False)
     bench.force("a.valve", True)
@@ -298,7 +239,7 @@ def test_forces_at_random_compiled_and_plain_are_the_same_and_count_right(
     asked: Sequence[tuple[Operation, int, int, int, int]],
 ) -> None:
     plan = stamping()
-    benches = [Bench(plan, compiled) for compiled in (True, False)]
+    benches = [at_work(plan, compiled) for compiled in (True, False)]
     for operation, target, raw, periods, scans in asked:
         for bench in benches:
             bench.ask(operation, target, raw, periods * PERIOD_NS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from running import STATION, RunningLine, running
@@ -70,3 +71,35 @@ def test_force_that_cannot_be_is_refused_with_a_reason(line: RunningLine) -> Non
     assert "--for" in refused(line, "force", "infeed.run", "true", "--for", "-1")
     assert "--all" in refused(line, "unforce")
     assert done(line, "force") == ""
+
+
+def test_jog_is_hold_to_run_for_a_cell_in_hand_in_manual(line: RunningLine) -> None:
+    assert "cellrt take" in refused(line, "jog", "outfeed", "run")
+    done(line, "take", "outfeed")
+    done(line, "cmd", "outfeed", "Stop")
+    line.wait(lambda: line.read("outfeed.unit.state") == [State.STOPPED], "outfeed stopped")
+    assert "cmd CELL Manual" in refused(line, "jog", "outfeed", "run")
+    done(line, "cmd", "outfeed", "Manual")
+    with ThreadPoolExecutor(1) as hand:
+        jog = hand.submit(at_desk, line, "jog", "outfeed", "run", "--for", 3)
+        line.wait(lambda: line.field.coils("coupler", 3)[2], "the belt's coil")
+        result = jog.result()
+        assert result.exit_code == 0, result.stderr
+    line.wait(lambda: not line.field.coils("coupler", 3)[2], "the belt stands")
+    assert "['run']" in refused(line, "jog", "outfeed", "board_at_exit")
+    assert "none" in refused(line, "jog", "loader", "push")
+    done(line, "cmd", "line", "run")
+    assert line.read("outfeed.unit.state") == [State.STOPPED], "the supervisor leaves it alone"
+    done(line, "cmd", "outfeed", "Production")
+    done(line, "release", "outfeed")
+    done(line, "cmd", "line", "run")
+    working = {State.EXECUTE, State.SUSPENDED}
+    line.wait(lambda: line.states() <= working, "every cell at work")
+
+
+def test_two_commanders_the_second_is_refused(line: RunningLine) -> None:
+    done(line, "take", "line")
+    assert line.read("magazine.unit.commander") == [1]
+    assert "no cell 'magasine'; did you mean 'magazine'" in refused(line, "take", "magasine")
+    done(line, "release", "line")
+    assert "cellrt take" in refused(line, "step", "printer")

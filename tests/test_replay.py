@@ -20,14 +20,14 @@ from cellrt.recording.reader import RecordingReader
 from cellrt.replay import Player, Replayed, replay
 from cellrt.scan.commands import Operation
 from cellrt.scan.plan import Plan
-from cellrt.scan.recorder import longest
+from cellrt.scan.recorder import longest, state
 
 STATION = Path(__file__).parent.parent / "cells" / "print_station.toml"
 
 
-def record(path: Path, scans: int, seed: int) -> Session:
+def record(path: Path, scans: int, seed: int, *, hands: bool = False) -> Session:
     """A recorded session of random scans, its inputs, commands and scan numbers moved by chance."""
-    with Session(path, seed) as session:
+    with Session(path, seed, hands=hands) as session:
         while scans > 0:
             session.at_random(min(scans, 100))
             session.save()
@@ -36,17 +36,8 @@ def record(path: Path, scans: int, seed: int) -> Session:
 
 
 def same_memory(session: Session, player: Player) -> bool:
-    ours, theirs = session.runner.work, player.runner.work
-    return all(
-        np.array_equal(a, b)
-        for a, b in (
-            (ours.image.bytes, theirs.image.bytes),
-            (ours.outputs, theirs.outputs),
-            (ours.seen, theirs.seen),
-            (ours.cells, theirs.cells),
-            (ours.links, theirs.links),
-        )
-    )
+    ours, theirs = state(session.runner.work), state(player.runner.work)
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -59,6 +50,15 @@ def test_a_random_run_replays_to_the_last_byte(tmp_path: Path, seed: int) -> Non
     assert player.reader.scan == session.runner.scan - 1 > 3000
     assert same_memory(session, player)
     assert len(session.states) > 8, "the run was no dull one"
+
+
+def test_forces_jogs_and_single_steps_replay_to_the_last_byte(tmp_path: Path) -> None:
+    session = record(tmp_path / "x.rec", 2000, 3, hands=True)
+    player = Player(tmp_path / "x.rec", line())
+    player.run()
+    assert player.tally.tolist() == [2000, 0, -1, 1] and not player.differences
+    assert same_memory(session, player)
+    assert session.most_forces > 0 and session.runner.work.jogged_until_ns.any()
 
 
 def test_a_plain_replay_is_the_same(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def handed_over(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
             return int(runner.image.read(session.plan.layout.find(f"{cell}.unit.state")))
 
         def give(what: Command) -> None:
-            rows = [[n, 1, int(Operation.PACKML), n, int(what), 1 << 60, 0, 1] for n in (0, 1)]
+            rows = [[n, 0, int(Operation.PACKML), n, int(what), 1 << 60, 0, 1] for n in (0, 1)]
             samples()
             session.scan(rows)
 

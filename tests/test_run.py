@@ -199,12 +199,22 @@ def at_desk(line: RunningLine, *arguments: object, said: str = "") -> Result:
 
 
 def test_held_by_a_person_stays_held_until_told(line: RunningLine) -> None:
+    refused = at_desk(line, "cmd", "outfeed", "Unhold")
+    assert refused.exit_code == 2 and "cellrt take" in refused.stderr
+    assert at_desk(line, "take", "outfeed").exit_code == 0
     assert at_desk(line, "cmd", "outfeed", "Unhold").exit_code == 0
     line.wait(lambda: line.read("outfeed.unit.state") == [State.EXECUTE], "outfeed goes on")
-    told = [e["answer"] for _, e in line.events("event = 'Command' AND subject = 'outfeed'")]
-    origins = [e["origin"] for _, e in line.events("event = 'Command' AND subject = 'outfeed'")]
-    assert origins[-3:] == ["Scada", "Scada", "Operator"], "the supervisor kept out of it"
-    assert told[-3:] == ["NotInThisState", "Accepted", "Accepted"]
+    assert at_desk(line, "release", "outfeed").exit_code == 0
+    commands = [e for _, e in line.events("event = 'Command' AND subject = 'outfeed'")]
+    told = [(e["origin"], e["operation"], e["answer"]) for e in commands]
+    assert told[-6:] == [
+        ("Scada", "Packml", "NotInThisState"),
+        ("Scada", "Packml", "Accepted"),
+        ("Operator", "Packml", "NotInCommand"),
+        ("Operator", "Commander", "Accepted"),
+        ("Operator", "Packml", "Accepted"),
+        ("Operator", "Commander", "Accepted"),
+    ], "the supervisor kept out of it"
 
 
 def test_command_line_shows_and_commands_the_running_line(line: RunningLine) -> None:
@@ -216,7 +226,9 @@ def test_command_line_shows_and_commands_the_running_line(line: RunningLine) -> 
     assert done.exit_code == 0, done.stderr
     line.wait(lambda: line.read("printer.wipe_after") == [11], "the parameter")
     at_desk(line, "set", "printer.wipe_after", 12)
+    at_desk(line, "take", "printer")
     refused = at_desk(line, "cmd", "printer", "Start")
+    at_desk(line, "release", "printer")
     assert refused.exit_code == 2 and "NotInThisState" in refused.stderr
     assert "Parameter" in at_desk(line, "journal", "--subject", "printer.wipe_after").stdout
 

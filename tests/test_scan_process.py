@@ -218,7 +218,7 @@ def test_restarted_scan_takes_up_what_is_retained_and_nothing_else(start: Start)
     first.write("infeed.unit.boards_out", 40)
     with first.running():
         queue = QueueWriter(region.section("commands-brain"))
-        queue.push(command(plan, Commander(1, Origin.OPERATOR), "infeed", Command.ABORT))
+        queue.push(command(plan, Commander(1, Origin.SUPERVISOR), "infeed", Command.ABORT))
         wait_for(lambda: first.read("infeed.unit.state") == State.ABORTED)
         first.write("printer.pressure_N_wanted", 77.0)
         first.scans(2)
@@ -259,7 +259,7 @@ def test_command_for_an_earlier_epoch_is_refused(start: Start) -> None:
     with start().running() as first:
         first.scans(1)
     queue = QueueWriter(start.region.section("commands-brain"))
-    queue.push(command(start.plan, Commander(1, Origin.OPERATOR), "infeed", Command.RESET))
+    queue.push(command(start.plan, Commander(1, Origin.SUPERVISOR), "infeed", Command.RESET))
     with start().running() as second:
         second.scans(2)
         assert second.read("infeed.unit.state") == State.STOPPED

@@ -135,7 +135,7 @@ def test_output_that_has_run_out_stays_off_when_the_cause_changes() -> None:
     sent = []
     for scan in range(1500):  # Stopped at first; Aborted by the silent device when power-up is over
         if scan in (1100, 1300):
-            runner.set_commands([[1, 1, 1, 0, (8, 9)[scan == 1300], 10**15, 0, 1]])
+            runner.set_commands([[1, 0, 1, 0, (8, 9)[scan == 1300], 10**15, 0, 1]])
         runner.step()
         sent.append(int(runner.work.outputs[OUTPUT_HEAD]))
     assert sent[:400] == [1] * 400, "it runs out first"

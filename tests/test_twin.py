@@ -85,7 +85,7 @@ def test_device_without_a_register_that_the_line_expects_is_named(station: LineS
 def drive(runner: Runner, scans: int, seed: int) -> list[bytes]:
     """Random samples, qualities and commands; the image's bytes after each thousandth scan."""
     chance, plan, kept = np.random.default_rng(seed), runner.plan, []
-    commander = Commander(1, Origin.OPERATOR)
+    commander = Commander(1, Origin.SUPERVISOR)
     for n in range(scans):
         for sample in plan.samples:
             if chance.random() < 0.3:

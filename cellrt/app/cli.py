@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 LineFile = Annotated[Path, typer.Argument(help="the line file")]
+JOG_EVERY_S = 0.05
 LineName = Annotated[
     str, typer.Option("--line", help="name of the running line; not needed when only one runs")
 ]
@@ -255,6 +256,52 @@ def cmd(
             _ask(line, do="pursue", goal=command.lower())
         else:
             _ask(line, do="command", cell=cell, command=command)
+
+
+@app.command()
+def take(
+    cell: Annotated[str, typer.Argument(help="name of a cell; or `line`: every one")],
+    line: LineName = "",
+) -> None:
+    """Take a cell in hand: it obeys `cmd`, `jog` and `step`, and from afar only Stop and Abort."""
+    with refusals():
+        _ask(line, do="commander", cell=cell, control="local")
+
+
+@app.command()
+def release(
+    cell: Annotated[str, typer.Argument(help="name of a cell; or `line`: every one")],
+    line: LineName = "",
+) -> None:
+    """Give a cell back to supervisor and SCADA."""
+    with refusals():
+        _ask(line, do="commander", cell=cell, control="remote")
+
+
+@app.command()
+def step(
+    cell: Annotated[str, typer.Argument(help="name of a cell that was taken, in Maintenance")],
+    line: LineName = "",
+) -> None:
+    """Let a cell's sequence make its next transition."""
+    with refusals():
+        _ask(line, do="step", cell=cell)
+
+
+@app.command()
+def jog(
+    cell: Annotated[str, typer.Argument(help="name of a cell that was taken, in Manual")],
+    output: Annotated[str, typer.Argument(help="an output that may be jogged")],
+    value: Annotated[str, typer.Argument(help="true, false or a number")] = "true",
+    for_s: Annotated[float, typer.Option("--for", help="wall time in s")] = 1.0,
+    line: LineName = "",
+) -> None:
+    """Move one output by hand, as long as this runs: without it the output is safe within 200 ms."""
+    end_s = time.monotonic() + for_s
+    with refusals(), suppress(KeyboardInterrupt):
+        while time.monotonic() < end_s:
+            _ask(line, do="jog", cell=cell, output=output, value=_value(value))
+            time.sleep(JOG_EVERY_S)
 
 
 @app.command(name="set")

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from cellrt import report
 from cellrt.narrate import Narrator, brief, words
-from cellrt.packml import Mode, State
+from cellrt.packml import Control, Mode, State
 from cellrt.runtime.region import Status
 
 if TYPE_CHECKING:
@@ -83,9 +83,10 @@ def render(run: Run) -> Group:
         first_out = narrator.first_out(cell, int(run.read(f"{cell}.unit.first_out")))
         why = f" ({first_out})" if first_out else ""
         event = latest.get(cell)
+        hand = ", local" if run.read(f"{cell}.unit.commander") == Control.LOCAL else ""
         table.add_row(
             cell,
-            words(Mode(int(run.read(f"{cell}.unit.mode")))),
+            words(Mode(int(run.read(f"{cell}.unit.mode")))) + hand,
             Text(words(state) + why, style=COLOURS.get(state, "")),
             narrator.step_name(cell, int(run.read(f"{cell}.unit.step")))
             if state is State.EXECUTE

@@ -49,6 +49,9 @@ ANSWERS = {
     Refusal.QUEUE_FULL: Code.BUSY,
     Refusal.UNKNOWN: Code.FAILURE,
     Refusal.SAFETY: Code.ILLEGAL_ADDRESS,
+    Refusal.NOT_IN_COMMAND: Code.ILLEGAL_VALUE,
+    Refusal.NOT_IN_THIS_MODE: Code.ILLEGAL_VALUE,
+    Refusal.NOT_WELL: Code.ILLEGAL_VALUE,
 }
 """By the scan's answer, but `accepted`."""
 

@@ -19,6 +19,9 @@ ANSWERS = {
     Refusal.UNKNOWN_OPERATION: (Codes.BadInvalidArgument, "refused: there is no such command"),
     Refusal.QUEUE_FULL: (Codes.BadResourceUnavailable, "refused: too many commands at once"),
     Refusal.SAFETY: (Codes.BadUserAccessDenied, "refused: safety relies on it"),
+    Refusal.NOT_IN_COMMAND: (Codes.BadNotWritable, "refused: a person has taken the cell"),
+    Refusal.NOT_IN_THIS_MODE: (Codes.BadInvalidState, "refused: not in this mode"),
+    Refusal.NOT_WELL: (Codes.BadInvalidState, "refused: an interlock is lost"),
     Refusal.UNKNOWN: (Codes.BadTimeout, "not answered: it may or may not have been carried out"),
 }
 """By the scan's answer: the code that the client gets, and the same in words."""

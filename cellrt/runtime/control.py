@@ -23,7 +23,7 @@ import numpy as np
 from cellrt.audit import AUDIT, deeds
 from cellrt.line.values import NOUNS
 from cellrt.narrate import words
-from cellrt.packml import Command, Mode
+from cellrt.packml import Command, Control, Mode
 from cellrt.scan.commands import Operation, Refusal
 from cellrt.scan.tables import check_carried, raw_value
 from cellrt.supervisor import Goal
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 
 REQUEST_BYTES = 65_536
 LONGEST_FORCE_S = 86_400.0
+DEADMAN_S = 0.2
+"""Wall time after which a jog that is not asked for again ends."""
+
+MENDS = {
+    Refusal.NOT_IN_COMMAND: "; take the cell first: `cellrt take CELL`",
+    Refusal.NOT_IN_THIS_MODE: "; set the mode first: `cellrt cmd CELL Manual` or `Maintenance`",
+    Refusal.NOT_WELL: "; an interlock's condition is lost",
+}
 
 
 class ControlError(Exception):
@@ -167,22 +175,45 @@ class ControlServer:
         answer = await self._brain.send(Operation.PARAMETER, parameters.index(tag), bits)
         return self._accepted(answer, f"{tag} = {value}")
 
+    async def _do_commander(self, cell: str, control: str) -> dict[str, Any]:
+        plan, wanted = self._brain.plan, Control[control.upper()]
+        if cell != "line" and cell not in plan.cells:
+            raise ControlError(_unknown("cell", cell, [*plan.cells, "line"]))
+        for number, name in enumerate(plan.cells):
+            if cell in ("line", name):
+                answer = await self._brain.send(Operation.COMMANDER, number, wanted)
+                self._accepted(answer, f"{name} {control}")
+        return {}
+
+    async def _do_step(self, cell: str) -> dict[str, Any]:
+        plan = self._brain.plan
+        if cell not in plan.cells:
+            raise ControlError(_unknown("cell", cell, list(plan.cells)))
+        answer = await self._brain.send(Operation.STEP, plan.cells.index(cell), 0)
+        return self._accepted(answer, f"step {cell}")
+
+    async def _do_jog(self, cell: str, output: str, value: bool | float) -> dict[str, Any]:
+        plan, tag = self._brain.plan, f"{cell}.{output}"
+        number = self._terminal(tag)
+        if not plan.layout.find(tag).field.jog:
+            of = [t for t, n in plan.terminal_of.items() if t.startswith(f"{cell}.")]
+            may = [t.partition(".")[2] for t in of if plan.layout.find(t).field.jog]
+            raise ControlError(f"{tag} is not jogged; outputs of {cell} that are: {may or 'none'}")
+        raw, for_ns = (
+            self._raw(number, tag, value),
+            round(DEADMAN_S * self._brain.station.speed * 1e9),
+        )
+        answer = await self._brain.send(Operation.JOG, number, raw, for_ns)
+        return self._accepted(answer, f"jog {tag}")
+
     async def _do_force(self, tag: str, value: bool | float, for_s: float) -> dict[str, Any]:
         plan, number = self._brain.plan, self._terminal(tag)
-        point, kind = plan.terminals[number].point, plan.layout.find(tag).field.kind
         if number in plan.safety_terminals:
-            raise ControlError(f"{tag}: safety relies on {point.name}; nobody forces it")
+            name = plan.terminals[number].point.name
+            raise ControlError(f"{tag}: safety relies on {name}; nobody forces it")
         if not 0.0 < for_s <= LONGEST_FORCE_S:
             raise ControlError(f"--for {for_s:g}: a force lasts up to {LONGEST_FORCE_S:g} s")
-        whole = math.isfinite(value) and value == int(value)
-        if (kind is int and not whole) or (kind is bool and value not in (0, 1)):
-            raise ControlError(f"{tag} = {value}: needs {NOUNS[kind]}")
-        leaf = plan.layout.find(tag)
-        try:
-            check_carried(point, leaf, kind(value))
-        except ValueError as error:
-            raise ControlError(str(error)) from None
-        raw, for_ns = raw_value(point, leaf, kind(value)), round(for_s * 1e9)
+        raw, for_ns = self._raw(number, tag, value), round(for_s * 1e9)
         answer = await self._brain.send(Operation.FORCE, number, raw, for_ns)
         return self._accepted(answer, f"force {tag} = {value:g}")
 
@@ -208,9 +239,23 @@ class ControlServer:
             raise ControlError(f"{tag} is {role}; only inputs and outputs of devices are forced")
         return numbers[tag]
 
+    def _raw(self, number: int, tag: str, value: bool | float) -> int:
+        """The raw value for a tag's value at its terminal."""
+        leaf = self._brain.plan.layout.find(tag)
+        kind = leaf.field.kind
+        whole = math.isfinite(value) and value == int(value)
+        if (kind is int and not whole) or (kind is bool and value not in (0, 1)):
+            raise ControlError(f"{tag} = {value}: needs {NOUNS[kind]}")
+        point = self._brain.plan.terminals[number].point
+        try:
+            check_carried(point, leaf, kind(value))
+        except ValueError as error:
+            raise ControlError(str(error)) from None
+        return raw_value(point, leaf, kind(value))
+
     def _accepted(self, answer: Refusal, what: str) -> dict[str, Any]:
         if answer is not Refusal.ACCEPTED:
-            raise ControlError(f"{what}: refused, {words(answer)}")
+            raise ControlError(f"{what}: refused, {words(answer)}{MENDS.get(answer, '')}")
         return {}
 
     def _known(self, tag: str) -> str:

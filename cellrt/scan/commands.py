@@ -14,12 +14,13 @@ from enum import IntEnum
 import numpy as np
 
 from cellrt.compiled import compiled
-from cellrt.packml import PACKML, Command, Mode, State, trigger_of
-from cellrt.scan.events import U_MODE, U_REQUESTS, U_STATE, emit
+from cellrt.packml import PACKML, Command, Control, Mode, State, trigger_of
+from cellrt.scan.events import U_COMMANDER, U_MODE, U_REQUESTS, U_STATE, U_STEP_ASKED, emit
 from cellrt.scan.force import force, unforce
+from cellrt.scan.jog import jog
 from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN
 from cellrt.scan.tables import Tables, Work
-from cellrt.tags import Field, Scalar
+from cellrt.tags import WORD, Field, Scalar
 from cellrt.wire import Floats, Ints
 
 
@@ -31,6 +32,9 @@ class Operation(IntEnum):
     PARAMETER = 3  # parameter; raw bits of the value
     FORCE = 4  # terminal; raw value. The force ends when the command expires
     UNFORCE = 5  # terminal, -1 all; 0
+    COMMANDER = 6  # cell; packml.Control
+    JOG = 7  # terminal; raw value. The output is let go when the command expires
+    STEP = 8  # cell; 0
 
 
 class Refusal(IntEnum):
@@ -46,6 +50,9 @@ class Refusal(IntEnum):
     QUEUE_FULL = 7
     UNKNOWN = 8  # a restart left it unanswered; it is never sent again
     SAFETY = 9  # nobody forces what safety relies on
+    NOT_IN_COMMAND = 10  # the cell takes commands from the other side
+    NOT_IN_THIS_MODE = 11
+    NOT_WELL = 12  # an interlock's condition is lost
 
 
 class Origin(IntEnum):
@@ -76,7 +83,10 @@ def raw_bits(kind: type[bool] | type[int] | type[float], value: Scalar) -> int:
     return int(value)
 
 
-COMMAND, PARAMETER = 8, 9
+COMMAND, PARAMETER, MODE, COMMANDER = 8, 9, 16, 17
+OPERATOR, LOCAL = int(Origin.OPERATOR), int(Control.LOCAL)
+MAINTENANCE, MANUAL, EXECUTE = int(Mode.MAINTENANCE), int(Mode.MANUAL), int(State.EXECUTE)
+START, STOP, ABORT = int(Command.START), int(Command.STOP), int(Command.ABORT)
 _ALLOW = PACKML.allow()
 _TRIGGER = np.array([0, *(trigger_of(c) for c in Command)], np.int64)
 _MODE_BITS = sum(1 << s for s in (State.STOPPED, State.IDLE, State.ABORTED))
@@ -91,13 +101,14 @@ def obey(
     count = min(inputs[tables.commands_base], COMMANDS_A_SCAN)
     for n in range(count):
         at = tables.commands_base + 1 + n * COMMAND_WORDS
-        operation, target, argument = inputs[at + 2], inputs[at + 3], inputs[at + 4]
+        origin, operation = inputs[at + 1], inputs[at + 2]
+        target, argument = inputs[at + 3], inputs[at + 4]
         if now_ns > inputs[at + 5]:
             refusal = 1
         elif inputs[at + 7] != epoch:
             refusal = 2
-        elif operation == 1 or operation == 2:
-            refusal = command_unit(tables, work, operation, target, argument)
+        elif operation == 1 or operation == 2 or operation == 6 or operation == 8:
+            refusal = command_unit(tables, work, operation, target, argument, origin, now_ns)
         elif operation == 3:
             refusal = write_parameter(
                 tables, work, target, argument, input_reals[at + 4], now_ns, inputs[at]
@@ -105,33 +116,87 @@ def obey(
         elif operation == 4:
             real, until_ns = input_reals[at + 4], inputs[at + 5]
             refusal = force(tables, work, target, argument, real, now_ns, until_ns, inputs[at])
+        elif operation == 7:
+            real, until_ns = input_reals[at + 4], inputs[at + 5]
+            refusal = jog(tables, work, target, argument, real, until_ns, origin)
         elif operation == 5:
             refusal = unforce(tables, work, target, inputs, input_reals, now_ns, inputs[at])
         else:
             refusal = 6
-        emit(work, now_ns, COMMAND, inputs[at + 1], inputs[at], target, operation, refusal)
+        emit(work, now_ns, COMMAND, origin, inputs[at], target, operation, refusal)
 
 
 @compiled
-def command_unit(tables: Tables, work: Work, operation: int, target: int, argument: int) -> int:
-    """A PackML command or a mode for cell number `target`; a `Refusal`."""
+def command_unit(
+    tables: Tables,
+    work: Work,
+    operation: int,
+    target: int,
+    argument: int,
+    origin: int,
+    now_ns: int,
+) -> int:
+    """A command, mode, commander or single step for cell number `target`; a `Refusal`."""
     if target < 0 or target >= tables.units.shape[0]:
         return 3
     words, unit = work.image.words, tables.units[target, 0]
-    state = words[unit + U_STATE]
-    if operation == 2:
-        if argument < 1 or argument > _LAST_MODE:
-            return 5
-        if _MODE_BITS >> state & 1 == 0:
-            return 4
-        words[unit + U_MODE] = argument
-        return 0
-    if argument < 1 or argument > _LAST_COMMAND:
+    if operation == 6:
+        return command_from(work, unit, target, argument, origin, now_ns)
+    in_command = (words[unit + U_COMMANDER] == LOCAL) == (origin == OPERATOR)
+    if operation == 1:
+        return request(work, unit, argument, in_command)
+    if not in_command:
+        return 10
+    if operation == 8:
+        return allow_step(work, unit)
+    if argument < 1 or argument > _LAST_MODE:
+        return 5
+    if _MODE_BITS >> words[unit + U_STATE] & 1 == 0:
+        return 4
+    emit(work, now_ns, MODE, target, words[unit + U_MODE], argument, 0, 0)
+    words[unit + U_MODE] = argument
+    return 0
+
+
+@compiled
+def request(work: Work, unit: int, command: int, in_command: bool) -> int:
+    """A PackML command: Stop and Abort from everywhere, Start not in Manual; a `Refusal`."""
+    words = work.image.words
+    if command < 1 or command > _LAST_COMMAND:
         return 6
-    bit = 1 << _TRIGGER[argument]
-    if _ALLOW[state] & bit == 0:
+    if not in_command and command != STOP and command != ABORT:
+        return 10
+    if command == START and words[unit + U_MODE] == MANUAL:
+        return 11
+    bit = 1 << _TRIGGER[command]
+    if _ALLOW[words[unit + U_STATE]] & bit == 0:
         return 4
     words[unit + U_REQUESTS] |= bit
+    return 0
+
+
+@compiled
+def command_from(work: Work, unit: int, cell: int, control: int, origin: int, now_ns: int) -> int:
+    """A person takes a cell or releases it; nobody does so from afar. A `Refusal`."""
+    words = work.image.words
+    if origin != OPERATOR:
+        return 10
+    if control < 0 or control > LOCAL:
+        return 5
+    if words[unit + U_COMMANDER] != control:
+        emit(work, now_ns, COMMANDER, cell, words[unit + U_COMMANDER], control, 0, 0)
+    words[unit + U_COMMANDER] = control
+    return 0
+
+
+@compiled
+def allow_step(work: Work, unit: int) -> int:
+    """Let the sequence make its next transition; a `Refusal`."""
+    if work.image.words[unit + U_MODE] != MAINTENANCE:
+        return 11
+    if work.image.words[unit + U_STATE] != EXECUTE:
+        return 4
+    work.image.bytes[unit * WORD + U_STEP_ASKED] = 1
     return 0
 
 

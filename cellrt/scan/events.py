@@ -34,6 +34,8 @@ class Event(IntEnum):
     BOARD_LEFT = 13  # cell; board, result, product, route: given to no other cell, it left the line
     FORCED = 14  # terminal; raw value, until ns, command's number, 0
     UNFORCED = 15  # terminal; raw value, command's number or 0: it expired, 0, 0
+    MODE = 16  # cell; from, to, 0, 0
+    COMMANDER = 17  # cell; from, to (packml.Control), 0, 0
 
 
 STATE, STEP, BOARD_IN, BOARD_OUT, TRIPPED, HANDOVER, DEVICE, LOST = 2, 3, 4, 5, 6, 7, 10, 12
@@ -51,7 +53,10 @@ U_STATE, U_STEP, U_CAUSE, U_FIRST_OUT, U_TRIPPED = (
     _word("first_out"),
     _word("tripped"),
 )
-U_REQUESTS, U_MODE = _word("requests"), _word("mode")
+U_REQUESTS, U_MODE, U_COMMANDER = _word("requests"), _word("mode"), _word("commander")
+U_WELL, U_STEP_ASKED = find(Unit, "well").offset, find(Unit, "step_asked").offset
+"""Bytes in the unit."""
+
 U_IN, U_OUT, U_DEFECTIVE = _word("boards_in"), _word("boards_out"), _word("defective_out")
 B_ID, B_PRODUCT, B_RESULT, B_ROUTE = 1, 2, 3, 4
 FAILED = 2

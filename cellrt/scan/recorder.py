@@ -58,7 +58,7 @@ class Recorder(NamedTuple):
 def state_words(plan: Plan) -> int:
     """Length of the state in a keyframe; `state` says what it is."""
     kept = len(plan.devices) + 5 * len(plan.cells) + len(plan.handovers)
-    kept += 2 * len(plan.terminals) + 1
+    kept += 4 * len(plan.terminals) + 1
     return plan.layout.nbytes // WORD + plan.output_words + kept
 
 
@@ -123,7 +123,17 @@ def keyframe(r: Recorder, w: Work, inputs: Ints, scan: int, kind: int) -> None:
     at = put(out, put(out, BODY, scan << 2 | kind), r.marks[EPOCH])
     at, behind = put_changes(out, at, inputs, r.nothing, 0, r.commands_base, 0, 0)
     base = inputs.size
-    for words in (w.image.words, w.outputs, w.forced, w.forced_until_ns, w.forces, w.seen, w.links):
+    for words in (
+        w.image.words,
+        w.outputs,
+        w.forced,
+        w.forced_until_ns,
+        w.forces,
+        w.jogged,
+        w.jogged_until_ns,
+        w.seen,
+        w.links,
+    ):
         at, behind = put_changes(out, at, words, r.nothing, 0, words.size, base, behind)
         base += words.size
     for row in range(w.cells.shape[0]):
@@ -135,10 +145,10 @@ def keyframe(r: Recorder, w: Work, inputs: Ints, scan: int, kind: int) -> None:
 
 
 def state(w: Work) -> tuple[Ints, ...]:
-    """All that one scan leaves to the next, in a keyframe's order: the image, the outputs, the forces, and
-    what was seen and told."""
-    forces = w.forced, w.forced_until_ns, w.forces
-    return w.image.words, w.outputs, *forces, w.seen, w.links, w.cells.reshape(-1)
+    """All that one scan leaves to the next, in a keyframe's order: the image, the outputs, forces and jogs,
+    and what was seen and told."""
+    hands = w.forced, w.forced_until_ns, w.forces, w.jogged, w.jogged_until_ns
+    return w.image.words, w.outputs, *hands, w.seen, w.links, w.cells.reshape(-1)
 
 
 @compiled

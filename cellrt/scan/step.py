@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from cellrt.compiled import compiled
-from cellrt.interlock import Kind
+from cellrt.interlock import Cause, Kind
 from cellrt.scan.commands import obey
 from cellrt.scan.events import DEVICE, emit, report
 from cellrt.scan.force import force_inputs
+from cellrt.scan.jog import jogs
 from cellrt.scan.solve import solve
 from cellrt.scan.tables import Tables, Work
 from cellrt.wire import Floats, Ints, gather, scatter
 
+STOP = int(Cause.STOP)
 TO, RUN_OUT, KEEP = int(Kind.TO), int(Kind.RUN_OUT), int(Kind.KEEP)
 
 
@@ -75,7 +77,9 @@ def write(tables: Tables, work: Work, now_ns: int, scan: int, epoch: int) -> Non
             continue
         for_ns, at = now_ns - image.words[gate[1]], 3 * cause
         kind, after_ns = gate[at], gate[at + 1]
-        if kind == KEEP or (kind == RUN_OUT and for_ns < after_ns):
+        if cause == STOP and jogs(tables, work, tables.output_terminals[n], now_ns):
+            outputs[raw] = work.jogged[tables.output_terminals[n]]
+        elif kind == KEEP or (kind == RUN_OUT and for_ns < after_ns):
             send(tables, work, n, raw)
             continue
         elif kind == TO or for_ns >= after_ns:

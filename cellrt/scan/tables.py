@@ -26,8 +26,9 @@ class Tables(NamedTuple):
     `gates` int64[outputs, 3 + 3 * causes]: words of the cell's `cause` and `cause_since_ns`, raw index,
     then for each cause: `interlock.Kind`, delay in ns, safe raw value.
     `forcing` are the rows of `inputs`, the index of the raw value being the terminal's number.
-    `terminals` int64[n, 2]: 1 where it may be forced, 1 where its raw value is a float's bits;
-    `carried` float64[n, 2]: the lowest and highest raw value that it may be forced to.
+    `terminals` int64[n, 4]: 1 where it may be forced, 1 where its raw value is a float's bits, 1 where
+    it is an output that may be jogged, word of the unit whose output it is; `carried` float64[n, 2]: the
+    lowest and highest raw value that it may be forced or jogged to.
     `output_terminals` int64[outputs]: the terminal of each row of `outputs`.
     `units` int64[cells, 5]: word of the unit's first tag, of the board that comes in, byte of `io_good`,
     word of the board that goes out, word where the next cell says what it holds (-1: there is none).
@@ -57,7 +58,7 @@ class Work(NamedTuple):
     """What one process's scan owns: the image, its outputs, and what it remembers to see changes.
 
     `forced` int64[terminals]: raw values of those whose `forced_until_ns` is not 0; `forces[0]` counts
-    them. `seen` int64[devices]: number of the last sample taken in. `cells` int64[cells, 5] and `links`
+    them. `jogged` and `jogged_until_ns` int64[terminals] are the like for jogs. `seen` int64[devices]: number of the last sample taken in. `cells` int64[cells, 5] and `links`
     int64[handovers]: what was last reported of each. `events` int64[EVENTS_A_SCAN, EVENT_WORDS] with
     their number in `event_count[0]`.
     """
@@ -69,6 +70,8 @@ class Work(NamedTuple):
     forced_reals: Floats
     forced_until_ns: Ints
     forces: Ints
+    jogged: Ints
+    jogged_until_ns: Ints
     seen: Ints
     cells: Ints
     links: Ints
@@ -99,7 +102,7 @@ def tables(plan: Plan) -> Tables:
             [(p, t) for *_, p, _, t in joined_in],
             [number[Role.INPUT, raw] for *_, raw, _ in joined_in],
         ),
-        _ints([_terminal(plan, n) for n in range(len(plan.terminals))], 2),
+        _ints([_terminal(plan, n) for n in range(len(plan.terminals))], 4),
         np.array([carried(t) for t in plan.terminals], np.float64).reshape(-1, 2),
         np.array([number[Role.OUTPUT, raw] for *_, raw, _ in joined_out], np.int64),
         _ints([_unit(plan, c) for c in plan.cells], 5),
@@ -123,6 +126,8 @@ def work(plan: Plan, image: Image) -> Work:
         forced.view(np.float64),
         np.zeros(len(plan.terminals), np.int64),
         np.zeros(1, np.int64),
+        np.zeros(len(plan.terminals), np.int64),
+        np.zeros(len(plan.terminals), np.int64),
         np.zeros(len(plan.devices), np.int64),
         np.zeros((len(plan.cells), 5), np.int64),
         np.zeros(len(plan.handovers), np.int64),
@@ -227,7 +232,12 @@ def carried(terminal: Terminal) -> tuple[float, float]:
 def _terminal(plan: Plan, number: int) -> list[int]:
     terminal = plan.terminals[number]
     free = bool(terminal.tags) and number not in plan.safety_terminals
-    return [free, terminal.point.wire.is_float]
+    row = [free, terminal.point.wire.is_float, False, 0]
+    if terminal.role is Role.OUTPUT and terminal.tags:
+        tag = terminal.tags[0]
+        unit = plan.layout.place(f"{tag.path.partition('.')[0]}.unit")[0] // WORD
+        row[2:] = free and tag.field.jog, unit
+    return row
 
 
 def _limits(tag: Leaf) -> tuple[float, float]:

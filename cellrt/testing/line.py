@@ -63,7 +63,7 @@ class TestLine:
         self.events: list[Entry] = []
         """Everything that the scans reported, in words."""
         self._narrator = Narrator(self.plan)
-        self._commander = Commander(1, Origin.OPERATOR)
+        self._commander = Commander(1, Origin.SUPERVISOR)
         self._supervisor = Supervisor(self.plan, self._commander)
         self._leaves = {leaf.path: leaf for leaf in self.plan.layout.tags()}
         self._places = dict(_places(self.plan, self._leaves))
