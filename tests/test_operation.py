@@ -99,7 +99,7 @@ def test_jog_is_hold_to_run_for_a_cell_in_hand_in_manual(line: RunningLine) -> N
 
 def test_two_commanders_the_second_is_refused(line: RunningLine) -> None:
     done(line, "take", "line")
-    assert line.read("magazine.unit.commander") == [1]
+    line.wait(lambda: line.read("magazine.unit.commander") == [1], "the commander")
     assert "no cell 'magasine'; did you mean 'magazine'" in refused(line, "take", "magasine")
     done(line, "release", "line")
     assert "cellrt take" in refused(line, "step", "printer")
