@@ -349,6 +349,14 @@ def test_wrong_splice_quarantines_the_board_that_got_parts_of_it() -> None:
     assert station["feeders.lanes.5.picks"] == picks + 1
 
 
+def test_machine_that_counts_a_part_too_few_the_board_is_scrap(line: OpenLine) -> None:
+    station = line(STATION, sim=True).start().step(until="placer.placing")
+    station.force("placer.placed", PARTS - 1).step(until="placer.releasing")
+    assert station["placer.board.result"] == Result.FAILED
+    assert station["placer.board.route"] == Route.REMOVAL
+    assert station["placer.board.work_done"] == 0
+
+
 def test_too_few_nozzles_hold_until_they_are_clean() -> None:
     station = begun()
     for n in range(5):
