@@ -71,10 +71,10 @@ def place_before(x_mm: float) -> int:
 @compiled
 def slot_before(place: int, z_mm: float) -> int:
     """The slot of a place that an arm at `z_mm` has before it, or -1."""
-    for slot in range(int(SLOTS[place])):
-        if abs(z_mm - z_of_mm(place, slot)) <= NEAR_MM:
-            return slot
-    return -1
+    pitch_mm = float(_PITCH_MM[place])
+    slot = int((z_mm - z_of_mm(place, 0)) / pitch_mm + 0.5) if pitch_mm > 0.0 else 0
+    near = is_slot(place, slot) and abs(z_mm - z_of_mm(place, slot)) <= NEAR_MM
+    return slot if near else -1
 
 
 @compiled
