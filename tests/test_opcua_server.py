@@ -107,6 +107,22 @@ async def test_unit_has_its_unece_code_or_its_name(
     assert (unit.UnitId, unit.DisplayName.Text) == (unit_id, shown)
 
 
+async def test_every_value_has_status_and_source_time_every_tag_its_unit_and_range(
+    desk: Desk,
+) -> None:
+    nodes = await below(desk.node("/"))
+    variables = [n for n in nodes.values() if await n.read_node_class() is ua.NodeClass.Variable]
+    answers = await desk.client.read_attributes(variables, ua.AttributeIds.Value)
+    for node, data in zip(variables, answers, strict=True):
+        inactive = data.StatusCode.name == "BadStateNotActive"
+        assert data.StatusCode.is_good() or inactive, node
+        assert data.SourceTimestamp is not None, node
+    for leaf in desk.scan.plan.layout.tags():
+        assert (f"{leaf.path}.EngineeringUnits" in nodes) == bool(leaf.field.unit)
+        ranged = leaf.field.low is not None and leaf.field.high is not None
+        assert (f"{leaf.path}.EURange" in nodes) == ranged
+
+
 async def test_device_bad_its_inputs_are_bad_and_nothing_else(desk: Desk) -> None:
     desk.scan.set_good("gauge", False)
     await desk.publish()

@@ -9,6 +9,7 @@ import logging
 import resource
 import signal
 import sqlite3
+import sys
 import time
 from pathlib import Path
 
@@ -146,8 +147,11 @@ async def serve(station: Station) -> None:
     try:
         scada = Scada(station)
         await scada.start()
-    except (ListenError, OSError, sqlite3.Error) as error:
+    except ListenError as error:
         refuse("scada", str(error))
+    except (OSError, sqlite3.Error) as error:  # a full disk: tried again, and the line runs on
+        structlog.get_logger().error("cannot serve", process="scada", reason=str(error))
+        sys.exit(1)
     gc.collect()
     gc.freeze()  # the address space lives as long as this process
     tasks = [asyncio.create_task(work) for work in (scada.publish(), scada.answers())]
