@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import struct
 from collections.abc import AsyncIterator
 
@@ -167,26 +166,26 @@ async def test_sessions_that_are_never_activated_make_room(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cellrt.opcua.host.MAX_SESSIONS", 3)
-    monkeypatch.setattr(desk.server._host, "min_session_timeout_ms", 1.0)
     idle = another(desk)
     await idle.connect_sessionless()
-    for _ in range(2):
-        await idle.uaclient.create_session(ua.CreateSessionParameters(RequestedSessionTimeout=1.0))
-    async with asyncio.timeout(TIMEOUT_S):
-        while not await connect(another(desk), another(desk)):
-            pass
+    for _ in range(5):
+        await idle.uaclient.create_session(ua.CreateSessionParameters())
+    async with another(desk), another(desk):
+        with pytest.raises(ua.uaerrors.BadTooManySessions):
+            await another(desk).connect()
+        with pytest.raises(ua.uaerrors.BadSessionIdInvalid):
+            await idle.activate_session()
     await idle.disconnect_sessionless()
 
 
-async def connect(*clients: Client) -> bool:
-    """Whether there is room for all of these at the same time."""
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            for client in clients:
-                await stack.enter_async_context(client)
-        except ua.uaerrors.BadTooManySessions:
-            return False
-    return True
+async def test_session_refused_its_place_is_free_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cellrt.opcua.session.MAX_NAMELESS", 1)
+    before = len(desk.server._host.sessions())
+    with pytest.raises(ua.uaerrors.BadTooManySessions):
+        await another(desk).connect()
+    assert len(desk.server._host.sessions()) == before
 
 
 async def test_session_ends_with_the_server(desk: Desk) -> None:

@@ -85,9 +85,15 @@ class Host(InternalServer):
     def create_session(
         self, name: Any, user: User | None = None, external: bool = False
     ) -> InternalSession:
-        """A session for a client; `name` is its address. Raises ServiceError when there are too many."""
+        """A session for a client; `name` is its address. Raises ServiceError when there are too many.
+
+        The oldest that is not activated yet makes room for a new one (Part 4, 5.7.2).
+        """
         if not external:
             return super().create_session(name, user or User())
+        waiting = [s for s in self.sessions() if not s.is_activated()]
+        if len(self._external_sessions) >= MAX_SESSIONS and waiting:
+            waiting[0].drop()
         if len(self._external_sessions) >= MAX_SESSIONS:
             reason = f"there are {MAX_SESSIONS} sessions"
             self.access.note(Deed("Limit", False, peer_of(name), reason=reason))

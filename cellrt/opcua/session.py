@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncua import ua
 from asyncua.common.utils import ServiceError
+from asyncua.server.internal_session import SessionState
 from asyncua.ua.attribute_ids import AttributeIds
 
 from cellrt.audit import Deed
@@ -73,6 +74,8 @@ class LineSession(WatchingSession):
         except (ServiceError, ua.uaerrors.UaStatusCodeError) as error:
             reason = getattr(error, "reason", "") or status(error.code).name
             self.note("Login", False, user=str(name), reason=reason)
+            if not self.is_activated():
+                self.drop()
             raise
         self._certificate = certificate
         self.note("Login", True)
@@ -96,6 +99,13 @@ class LineSession(WatchingSession):
         if self.is_activated():
             self.note("Logout", True)
         await super().close_session(True)
+
+    def drop(self) -> None:
+        """End a session that was never activated, and so holds nothing but its place."""
+        self.state = SessionState.Closed
+        if self._timeout_task is not None:
+            self._timeout_task.cancel()
+        self._host.unregister_external_session(self)
 
     @property
     def named(self) -> bool:
