@@ -11,6 +11,7 @@ from cellrt import (
     Infeed,
     Input,
     Interlock,
+    Mode,
     Output,
     Parameter,
     Result,
@@ -33,7 +34,10 @@ RACKS, STAND_RACK = 3, 2
 MAGAZINE_SLOTS, STAND_SLOTS = 50, 10
 LOOK_NS = 300 * MS
 """What the slot sensor says has come through by then."""
+SLOW_PCT = 20.0
+"""Of the arm's speed while a person is at work on it: all axes together under 250 mm/s (ISO 10218-1)."""
 HOLDING, HELD = int(State.HOLDING), int(State.HELD)
+PRODUCTION = int(Mode.PRODUCTION)
 
 
 class Robot(Cell):
@@ -44,7 +48,7 @@ class Robot(Cell):
       while no transport is under way.
     * Two magazines in turn: a full one is fetched while the other is filled.
     * It holds with the board in the nest while no magazine, or no stand, with room is there.
-    * Hold stops the arm where it is, and Unhold goes on from there.
+    * Hold stops the arm where it is, and Unhold goes on from there. Outside Production it is slow.
     * A board that the gripper loses holds the cell. A person takes it away and unholds; it counts
       as scrapped.
     * After a power cut the part sensor, and whether it was being let go, tell where the board is.
@@ -64,11 +68,11 @@ class Robot(Cell):
     part_present: bool = Input(doc="the gripper holds a board")
     slot_free: bool = Input(doc="the slot before the arm has room for a board")
     floor_clear: bool = Input(doc="no board lies on the floor")
-    nest_run: bool = Output(safe=always(to(False)), doc="nest belt motor")
+    nest_run: bool = Output(safe=always(to(False)), jog=True, doc="nest belt motor")
     grip: bool = Output(
-        safe=always(to(False)), doc="close; the gripper stays as it is with neither"
+        safe=always(to(False)), jog=True, doc="close; the gripper stays as it is with neither"
     )
-    release: bool = Output(safe=always(to(False)), doc="open")
+    release: bool = Output(safe=always(to(False)), jog=True, doc="open")
     speed_pct_wanted: float = Parameter(100.0, unit="%", low=5.0, high=100.0)
     active: int = Var(retain=True, doc="magazine that is being filled, 0 or 1")
     target: int = Var(retain=True, doc="place where the present board goes; 0 undecided")
@@ -184,6 +188,8 @@ class Robot(Cell):
         """The arm may move only where the state says so. Magazines are watched at any time."""
         self.arm.run = False
         self.arm.speed_pct = self.speed_pct_wanted
+        if self.unit.mode != PRODUCTION:
+            self.arm.speed_pct = min(self.speed_pct_wanted, SLOW_PCT)
         if self.unit.io_good:
             for n in range(RACKS):
                 self.racks[n].watch(STAND_SLOTS if n == STAND_RACK else MAGAZINE_SLOTS)

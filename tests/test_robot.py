@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cellrt.handover import Result, Route
+from cellrt.packml import Mode
 from cellrt.runtime.scan import take_up
 from cellrt.scan.runner import Runner
 from cellrt.tags import Scalar
@@ -284,6 +285,18 @@ def test_interrupted_in_any_step_goes_on_and_every_board_is_laid_down_once(
     assert unloading.counted() == {"stored": stored, "in_line": unloading.in_line()}
     assert unloading.plant("unloader.racks.0.slots") == (1 << stored) - 1
     assert unloading.plant("unloader.fallen") == 0
+
+
+def test_in_maintenance_the_arm_goes_at_most_250_mm_s(unloading: Unloading) -> None:
+    unloading.until("robot.drawing").set("robot.unit.mode", int(Mode.MAINTENANCE))
+    unloading.line.step(20)
+    fastest_mm_s = 0.0
+    for _ in range(800):
+        unloading.set("robot.unit.step_asked", True)
+        unloading.line.step()
+        speeds = [float(unloading.plant(f"robot.{axis}.speed_mm_s")) for axis in "xyz"]
+        fastest_mm_s = max(fastest_mm_s, sum(s * s for s in speeds) ** 0.5)
+    assert 150.0 < fastest_mm_s <= 250.0
 
 
 def test_starved_is_suspended_and_the_next_board_is_unloaded(unloading: Unloading) -> None:
