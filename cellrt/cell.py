@@ -83,6 +83,9 @@ class Cell(Record):
     gives: ClassVar[str] = "board"
     """The `Board` from which the outfeed gives. A cell that holds several boards takes them into
     `board` and gives them from another."""
+    runs_out: ClassVar[bool] = False
+    """What is inside cannot wait: the outfeed goes on giving while the cell stops, holds, completes
+    and is held. Such a cell gives in `always`."""
 
     finish_s: ClassVar[float] = 60.0
     """A Stop, Hold, Suspend or Complete that cannot end the work under way by then goes on without
@@ -166,6 +169,7 @@ class Cell(Record):
         def hear_ports(self) -> None: ...
         def silence_ports(self) -> None: ...
         def leave_ports(self) -> None: ...
+        def gives_still(self) -> bool: ...
 
 
 @compiled
@@ -262,7 +266,7 @@ def watch_waiting(cell: Cell) -> None:
 def restrain_ports(cell: Cell) -> None:
     """Tell the neighbours no more than the unit's state can keep."""
     state = cell.unit.state
-    if not PARTAKES_BITS >> state & 1:
+    if not PARTAKES_BITS >> state & 1 and not cell.gives_still():
         cell.leave_ports()
     elif not WAITS_BITS >> state & 1:
         cell.silence_ports()

@@ -126,7 +126,9 @@ def _ports(cell: type[Cell]) -> str:
     ]
     moving = [f"{p}.moving()" for p in (*infeeds, *outfeeds)]
     hear = [f"{p}.hear()" for p in infeeds] + [f"{p}.hear(self.{cell.gives})" for p in outfeeds]
-    silence = [f"{p}.decline()" for p in infeeds] + [f"{p}.withdraw()" for p in outfeeds]
+    withdraw = [] if cell.runs_out else [f"{p}.withdraw()" for p in outfeeds]
+    silence = [f"{p}.decline()" for p in infeeds] + withdraw
+    still = f"self.unit.state == {int(State.HELD)}" if cell.runs_out else "False"
     leave = [f"{p}.leave()" for p in (*infeeds, *outfeeds)]
     return "\n".join(
         (
@@ -136,6 +138,7 @@ def _ports(cell: type[Cell]) -> str:
             _calls("hear_ports", hear),
             _calls("silence_ports", silence),
             _calls("leave_ports", leave),
+            f"def gives_still(self):\n    return {still}\n",
         )
     )
 

@@ -264,7 +264,8 @@ class Infeed(Record):
         self.says.pulls = False
 
     def decline(self) -> None:
-        """Ask for nothing (a transport under way stays under way)."""
+        """Ask for nothing and promise no room (a transport under way stays under way)."""
+        self.says.room = 0
         self.says.machine_ready = False
         self.says.start_transport = False
 

@@ -117,6 +117,7 @@ class Supervisor:
     * A cell that a person has taken, or that is not in Production, is sent nothing but Stop and Abort, is not
       waited for, and keeps the line from starting by itself. Released, it stands until `RUN` is asked for anew.
     * Cells that warn come to Execute before any other is started.
+    * A stop reaches the cells behind one that runs out when that has come to rest.
     * A line that was to run and fell as a whole goes on by itself only as `may_restart` allows, and not
       again and again.
     """
@@ -126,6 +127,7 @@ class Supervisor:
         self.commander = commander
         self.goal = Goal.REST
         self._heralds = [c for c in plan.cells if "warning_lamp" in plan.line.cells[c].type.fields]
+        self._cannot_wait = _cannot_wait(plan)
         self._answered: dict[str, int] = {}
         self._cleared: set[str] = set()
         self._worked: set[str] = set()
@@ -206,6 +208,10 @@ class Supervisor:
     ) -> Command | None:
         """The command that a cell needs now, if it may have it."""
         wanted = _WAY[self.goal].get(state)
+        if self.goal is Goal.STOP and any(
+            states[c] not in AT_REST for c in self._cannot_wait[cell]
+        ):
+            return None
         if wanted is Command.UNHOLD:
             well = cell in self._held and not read(f"{cell}.unit.first_out")
             return wanted if well else None
@@ -256,6 +262,24 @@ def in_hand(cell: str, read: Read) -> bool:
 
 def _since_ns(cell: str, read: Read) -> int:
     return int(read(f"{cell}.unit.state_since_ns"))
+
+
+def _cannot_wait(plan: Plan) -> dict[str, list[str]]:
+    """For each cell, those before it whose boards must go on to it until they have run out."""
+    before: dict[str, list[str]] = {cell: [] for cell in plan.cells}
+    for h in plan.line.handovers:
+        before[_cell(h.downstream)].append(_cell(h.upstream))
+
+    def above(cell: str, seen: tuple[str, ...]) -> list[str]:
+        new = [c for c in before[cell] if c not in seen]
+        return [d for c in new for d in (c, *above(c, (*seen, c)))]
+
+    oven = {c for c in plan.cells if plan.line.cells[c].type.runs_out}
+    return {cell: [c for c in above(cell, (cell,)) if c in oven] for cell in plan.cells}
+
+
+def _cell(port: str) -> str:
+    return port.partition(".")[0]
 
 
 def may_restart(plan: Plan, read: Read) -> bool:

@@ -63,6 +63,10 @@ class Conveyor(Cell):
     def transport_out(self) -> bool:
         return self.outfeed.moving()
 
+    def always(self) -> None:
+        """There is room here and in the machines behind."""
+        self.infeed.says.room = int(self.board_gone()) + self.outfeed.hears.room
+
     def execute(self) -> None:
         ready = self.board_gone()
         filling = self.infeed.take(self.board, ready, self.board_at_exit, self.board_at_entry)

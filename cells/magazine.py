@@ -91,6 +91,7 @@ class Magazine(Cell):
 
     def execute(self) -> None:
         free = self.board.id == 0 and self.magazine_in_position and not self.magazine_full
+        self.infeed.says.room = int(free)
         self.magazine_run = self.infeed.take(
             self.board, free, self.magazine_loaded, self.magazine_entry
         )
