@@ -19,6 +19,7 @@ class Board(Record):
     """A board as it truly is, whatever anyone believes of it. `id` 0: none."""
 
     id: int = Var(doc="counts up from 1 in the order of entering")
+    mass_pct: float = Var(unit="%", doc="heat capacity; 100: 160 x 100 mm with 300 parts")
     prints: int = Var(doc="times that paste was put on it")
     printed_ns: int = Var(unit="ns", doc="logical time of its last print")
     offset_x_um: float = Var(unit="um", doc="of the paste against the pads")
@@ -89,6 +90,7 @@ class Belt(Record):
         """A bare board that was on no belt before."""
         self.clear()
         self.board.id = number
+        self.board.mass_pct = 100.0
         self.position_mm = position_mm
 
     def clear(self) -> None:

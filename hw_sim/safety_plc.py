@@ -54,11 +54,13 @@ class SafetyPlc(SimDevice):
       to 2 s, is released. Everything well at power-up needs no reset.
     * A line whose heartbeat stands still gets no power, and gets it back when the heartbeat moves:
       that is no safety function and needs no reset.
+    * What must run out, an oven's chain and fans, loses its power to an e-stop only.
     * The unattended key arms while all is well; an e-stop disarms it until the key is turned anew.
     """
 
     button: ResetButton
     latched: bool = Var(doc="an e-stop or guard waits for the reset")
+    estop_latched: bool = Var(doc="an e-stop waits for the reset")
     key_seen: bool = Var()
 
     panel_estop_pressed: bool = Var(doc="a person's hand: the e-stop is pressed in")
@@ -70,6 +72,7 @@ class SafetyPlc(SimDevice):
     estop_released: bool = Var(doc="no e-stop is pressed")
     guards_closed: bool = Var(doc="every guard is closed")
     drives_enabled: bool = Var(doc="drives, contactors and air have power")
+    run_out_enabled: bool = Var(doc="what must run out has power")
     unattended_armed: bool = Var(doc="the line may restart by itself")
     guards_unbroken: bool = Var(doc="guards stayed closed since the key was turned")
     first_out: int = Var(doc="what cut the drives first: 0 none, 1 e-stop, 2 guard, 3 watchdog")
@@ -110,11 +113,14 @@ class SafetyPlc(SimDevice):
             self.trip()
         elif reset:
             self.latched = False
+            self.estop_latched = False
             self.first_out = NONE
         enabled = well and not self.latched and live
         if self.drives_enabled and not enabled and self.first_out == NONE:
             self.first_out = WATCHDOG
         self.drives_enabled = enabled
+        self.estop_latched = self.estop_latched or not self.estop_released
+        self.run_out_enabled = not self.estop_latched
         self.arm(well and not self.latched)
 
     def trip(self) -> None:

@@ -50,6 +50,9 @@ class Transport(SimDevice):
     ejector: Ejector
     census: Counts
 
+    stack_mass_pct: float = Var(
+        100.0, unit="%", doc="of the boards that a person puts on the stack"
+    )
     push: bool = Var(doc="pusher out; off: the spring brings it home")
     stack_present: bool = Var(True, doc="a board lies in the stack")
     pusher_home: bool = Var(True, doc="pusher is home")
@@ -95,6 +98,7 @@ class Transport(SimDevice):
         if self.pusher.update(self.push, live, self.zones[FEED].belt, self.dt_s):
             self.tally.entered += 1
             self.zones[FEED].belt.put_new(self.tally.entered, PUSHED_TO_MM)
+            self.zones[FEED].belt.board.mass_pct = self.stack_mass_pct
         if self.ejector.update(self.zones[REJECT].belt, live, self.dt_s):
             self.tally.rejected += 1
         self.pusher_home = self.pusher.stroke_mm == 0.0

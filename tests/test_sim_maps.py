@@ -13,11 +13,13 @@ import pytest
 from cellrt.tags import find
 from cellrt.wire import Point, Wire
 from hw_sim.aoi import Aoi
+from hw_sim.buffer import Buffer
 from hw_sim.coupler import Coupler
 from hw_sim.device import SimDevice
 from hw_sim.document import document
 from hw_sim.placer import Placer
 from hw_sim.printer import Printer
+from hw_sim.reflow import Reflow
 from hw_sim.robot import Robot
 from hw_sim.safety_plc import SafetyPlc
 from hw_sim.spi import Spi
@@ -28,6 +30,8 @@ DEVICES: tuple[type[SimDevice], ...] = (
     Printer,
     Spi,
     Placer,
+    Reflow,
+    Buffer,
     Aoi,
     SafetyPlc,
     Robot,
@@ -91,6 +95,8 @@ def mapped(text: dict[str, Any], section: str) -> list[Point]:
         ("printer.toml", Printer),
         ("spi.toml", Spi),
         ("placer.toml", Placer),
+        ("reflow.toml", Reflow),
+        ("buffer.toml", Buffer),
         ("aoi.toml", Aoi),
         ("safety.toml", SafetyPlc),
         ("robot.toml", Robot),
