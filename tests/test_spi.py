@@ -188,6 +188,14 @@ def test_look_that_never_ends_aborts_and_is_done_again() -> None:
     assert line.read("spi.verdict") == Verdict.PASS and line.stored()[:1] in ([], [1])
 
 
+def test_look_without_power_ends_without_a_result() -> None:
+    line = looking(Inspection()).go(3.0)
+    assert line.plant("spi.stage.busy")
+    line.tamper(safety__panel_estop_pressed=True).go(20.0)
+    assert not line.plant("spi.stage.busy") and not line.plant("spi.stage.done")
+    assert line.plant("spi.stage.left_s") == 0.0 and line.plant("spi.stage.looked") == 0
+
+
 @pytest.mark.parametrize("blow", BLOWS)
 @pytest.mark.parametrize("step", STEPS)
 def test_interrupted_in_any_step_goes_on_with_the_board_it_has(step: str, blow: str) -> None:
