@@ -126,7 +126,7 @@ class Narrator:
 
     def _target(self, operation: int, target: int) -> str:
         names: Sequence[str] = self._cells
-        if operation == Operation.PARAMETER:
+        if operation in (Operation.PARAMETER, Operation.MISFIT):
             names = [p.path for p in self._plan.parameters]
         elif operation in OF_TERMINALS:
             names = [t.name for t in self._plan.terminals]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from cellrt.line.values import fits
 from cellrt.scan.plan import Plan
 from cellrt.tags import Scalar
 
@@ -34,7 +35,8 @@ def save(path: Path, values: Mapping[str, Scalar]) -> None:
 
 
 def load(path: Path, plan: Plan) -> tuple[dict[str, Scalar], list[str]]:
-    """Values for the tags that `plan` retains, and the names in the file that it no longer has.
+    """Values for the tags that `plan` retains, by name, and the names of those that no tag can have any
+    more: there is none, or it is of another type or range.
 
     A file that is not there is an empty one. Raises RetainedError for a damaged one: starting with
     half of what was known is for a person to decide.
@@ -54,6 +56,6 @@ def load(path: Path, plan: Plan) -> tuple[dict[str, Scalar], list[str]]:
         raise RetainedError(f"{path}: version {version}, this cellrt reads {VERSION}; move it away")
     if hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest() != checksum:
         raise RetainedError(f"{path}: its checksum does not fit; restore a copy or move it away")
-    known = {leaf.path: leaf.field.kind for leaf in plan.retained}
-    kept = {n: v for n, v in values.items() if n in known and isinstance(v, known[n] | int)}
-    return kept, sorted(set(values) - set(known))
+    known = {leaf.path: leaf.field for leaf in plan.retained}
+    kept = {n: v for n, v in values.items() if n in known and fits(v, known[n])}
+    return kept, sorted(set(values) - set(kept))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from running import STATION, RunningLine, running
+from recipe_files import recipe, station_with_recipes
+from running import RunningLine, running
 from typer.testing import CliRunner, Result
 
 from cellrt.app.cli import app
@@ -19,7 +20,8 @@ SPEED = 10
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLine]:
     """The station at ten times its speed, all of it in Execute; the tests share it in their order."""
     folder = tmp_path_factory.mktemp("operation")
-    with running(folder, STATION, "--sim", "--speed", SPEED) as started:
+    station = station_with_recipes(folder / "lines")
+    with running(folder, station, "--sim", "--speed", SPEED) as started:
         working = {State.EXECUTE, State.SUSPENDED}
         started.wait(lambda: started.states() <= working, "every cell at work")
         yield started
@@ -103,3 +105,46 @@ def test_two_commanders_the_second_is_refused(line: RunningLine) -> None:
     assert "no cell 'magasine'; did you mean 'magazine'" in refused(line, "take", "magasine")
     done(line, "release", "line")
     assert "cellrt take" in refused(line, "step", "printer")
+
+
+def test_recipe_downloaded_is_read_back_and_worked_by(line: RunningLine) -> None:
+    names = ("recipe.number", "recipe.version", "pressure_N_wanted", "wipe_after")
+    tags = [f"printer.{name}" for name in names]
+    assert line.read(*tags) == [1, 3, 80.0, 15], "the loader's product is 1"
+    told = done(line, "recipe", "download", 2)
+    assert "recipe 2 version 7, Thick board: printer" in told
+    assert line.read(*tags) == [2, 7, 95.0, 9]
+    changes = [e for _, e in line.events("event = 'Parameter'")]
+    versions = [e["after_bits"] for e in changes if e["tag"] == "printer.recipe.version"]
+    assert versions == [0, 7], "asked for no board while it was changed"
+    assert changes[-1]["tag"] == "printer.recipe.version"
+
+
+def test_recipe_is_checked_as_it_is_now_before_any_of_it_is_sent(line: RunningLine) -> None:
+    path = line.spec.path.parent / "recipes" / "two.toml"
+    text, before = path.read_text(), line.last_event()
+    path.write_text(recipe(2, "Thick board", 8, pressure_N_wanted=500.0))
+    said = refused(line, "recipe", "download", 2)
+    assert f"{path}:" in said and "cannot be 500.0; give a number 30..150 N" in said
+    path.write_text(text)
+    assert "no recipe 3; choose among 1, 2" in refused(line, "recipe", "download", 3)
+    assert "choose among printer" in refused(line, "recipe", "download", 2, "--cell", "infeed")
+    sent = [e for n, e in line.events("event = 'Command'") if n > before]
+    assert not [e for e in sent if e["operation"] == "Parameter"]
+
+
+def test_running_parameters_are_compared_and_written_back(line: RunningLine) -> None:
+    file = line.spec.path
+    before = file.read_text()
+    done(line, "recipe", "download", 1, "--cell", "printer")
+    done(line, "set", "printer.volume_pct_wanted", 1.5)
+    line.wait(lambda: line.read("printer.volume_pct_wanted") == [1.5], "the parameter")
+    told = done(line, "params", "diff", file)
+    assert told == "printer.volume_pct_wanted: 0 in the file, 1.5 running  %\n"
+    assert done(line, "params", "save", file) == "printer.volume_pct_wanted\n"
+    after = file.read_text()
+    assert [row for row in after.splitlines() if row not in before.splitlines()] == [
+        "params = {volume_pct_wanted = 1.5}"
+    ]
+    assert "was changed since" in refused(line, "params", "diff", file), "it runs by the old one"
+    file.write_text(before)

@@ -182,7 +182,7 @@ class Run:
     def _retain(self, path: Path) -> None:
         """Retained values of the last run, where the scan will find them. A simulated plant has none."""
         values, unknown = retained.load(path, self.plan)
-        self.told += [f"retained value {name} has no tag any more" for name in unknown]
+        self.told += [f"retained value {name}: no tag can have it any more" for name in unknown]
         frame = np.zeros(max(len(self.plan.retained), 1), np.int64)
         for n, leaf in enumerate(self.plan.retained):
             value = values.get(leaf.path, leaf.field.default or 0)

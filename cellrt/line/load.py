@@ -16,6 +16,7 @@ from cellrt.line.modbus import exposure, modbus
 from cellrt.line.model import DeviceTable, LineTable
 from cellrt.line.neighbours import handovers, sim
 from cellrt.line.problem import LineError, choose
+from cellrt.line.recipes import begin_with_recipe
 from cellrt.line.resolve import ResolveError, find_map, resolve, resolve_cell, search_beside
 from cellrt.line.scada import opcua
 from cellrt.line.source import Source, parse, read
@@ -47,6 +48,9 @@ def load_line(path: Path) -> LineSpec:
     maps = _maps(file, kinds, path, source)
     devices = _devices(file, maps, period_ns, source)
     cells = _cells(file, kinds, maps, source)
+    if file.line and file.line.recipes:
+        cells = begin_with_recipe(path.parent / file.line.recipes, cells, source)
+    _check_fit(cells, source)
     between = handovers(file, kinds, source)
     plant = sim(file, source)
     _check_safety(file, source)
@@ -69,6 +73,7 @@ def load_line(path: Path) -> LineSpec:
         tuple(warnings),
         source.text,
         tuple(file.line.safety),
+        file.line.recipes,
         scada,
         served,
     )
@@ -225,6 +230,13 @@ def _cells(
     if all(kinds.values()):
         joiner.check_shared(cell.type for cell in cells.values())
     return cells
+
+
+def _check_fit(cells: Mapping[str, CellSpec], source: Source) -> None:
+    """Parameters that are each within their limits must also do together."""
+    for name, cell in cells.items():
+        if why := cell.type.unfit(cell.parameters):
+            source.fault(("cells", name, "params"), f"{name}: {why}", "change its `params`")
 
 
 def _findings(kind: type[Cell]) -> list[str]:

@@ -49,6 +49,7 @@ class LineTable(Shape):
     period_ms: float = Field(ge=0.2, le=1000, examples=["10"])
     seed: int = Field(1, ge=0, le=INT64_MAX, examples=["1"])
     unattended: bool = Field(False, examples=["false"])
+    recipes: str = Field("", examples=['"recipes"'])
     safety: list[str] = Field([], examples=['["safety"]'])
 
 
@@ -72,6 +73,14 @@ class CellTable(Shape):
     params: dict[str, Any] = Field({}, examples=["{ speed_mm_s = 200.0 }"])
     safe: dict[str, Any] = Field({}, examples=["{ run = false }"])
     to: str | None = Field(None, examples=['"printer"'])
+
+
+class RecipeHead(Shape):
+    """What stands before the cells' tables in a recipe."""
+
+    number: int = Field(ge=1, le=9999, examples=["1"])
+    name: str = Field(min_length=1, examples=['"Plain board"'])
+    version: int = Field(ge=1, le=9999, examples=["1"])
 
 
 class IoTable(Shape):

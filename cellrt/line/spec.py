@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cellrt.cell import Cell
 from cellrt.interlock import Reactions
-from cellrt.tags import Scalar
+from cellrt.tags import Role, Scalar, leaves
 from cellrt.wire import DeviceMap
 
 
@@ -42,6 +42,26 @@ class CellSpec:
     params: Mapping[str, Scalar]
     io: Mapping[str, tuple[str, str]]
     safe: Mapping[str, Reactions]
+
+    @property
+    def parameters(self) -> dict[str, Scalar]:
+        """Every parameter by tag: as the line file or a recipe sets it, else its default."""
+        tags = {t: f for t, f in leaves(self.type) if f.role is Role.PARAMETER}
+        defaults: dict[str, Scalar] = {
+            t: f.default for t, f in tags.items() if f.default is not None
+        }
+        return defaults | dict(self.params)
+
+
+@dataclass(frozen=True)
+class RecipeSpec:
+    """What the cells work by for one product: settings by cell and tag, as the file at `path` has them."""
+
+    number: int
+    name: str
+    version: int
+    path: str
+    settings: Mapping[str, Mapping[str, Scalar]]
 
 
 @dataclass(frozen=True)
@@ -89,7 +109,9 @@ class ModbusSpec:
 class LineSpec:
     """A line, ready to be planned. `unattended`: it may restart by itself when armed locally.
 
-    No point of a device in `safety` may be forced. `warnings` are lines to show to whoever starts it; `text` is the line file as it was read.
+    No point of a device in `safety` may be forced. `recipes` is the folder of its recipes, beside the line
+    file; "" for none. `warnings` are lines to show to whoever starts it; `text` is the line file as it was
+    read.
     """
 
     name: str
@@ -104,5 +126,6 @@ class LineSpec:
     warnings: tuple[str, ...]
     text: str
     safety: tuple[str, ...] = ()
+    recipes: str = ""
     opcua: OpcuaSpec = OpcuaSpec()
     modbus: ModbusSpec | None = None

@@ -52,6 +52,7 @@ ANSWERS = {
     Refusal.NOT_IN_COMMAND: Code.ILLEGAL_VALUE,
     Refusal.NOT_IN_THIS_MODE: Code.ILLEGAL_VALUE,
     Refusal.NOT_WELL: Code.ILLEGAL_VALUE,
+    Refusal.UNFIT: Code.ILLEGAL_VALUE,
 }
 """By the scan's answer, but `accepted`."""
 

@@ -22,6 +22,7 @@ ANSWERS = {
     Refusal.NOT_IN_COMMAND: (Codes.BadNotWritable, "refused: a person has taken the cell"),
     Refusal.NOT_IN_THIS_MODE: (Codes.BadInvalidState, "refused: not in this mode"),
     Refusal.NOT_WELL: (Codes.BadInvalidState, "refused: an interlock is lost"),
+    Refusal.UNFIT: (Codes.BadOutOfRange, "refused: it does not go with the other parameters"),
     Refusal.UNKNOWN: (Codes.BadTimeout, "not answered: it may or may not have been carried out"),
 }
 """By the scan's answer: the code that the client gets, and the same in words."""

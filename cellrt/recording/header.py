@@ -39,7 +39,7 @@ class RecordingError(Exception):
 class Header:
     """What a recording is of.
 
-    `text` is the line file and `maps` its device maps, by the name that the line file gives them. `code`
+    `text` is the line file and `maps` its device maps and recipes, by the name that the line file gives them. `code`
     is the fingerprint of each record type, made in this `environment`. `inputs` names the words of the samples, `outputs` those of
     the outputs, `tags` is (name, type, byte offset) of every tag in the image.
     """
@@ -223,7 +223,10 @@ def _map_texts(line: LineSpec) -> dict[str, str]:
     if not line.text:
         return {}
     devices = tomllib.loads(line.text)["devices"]
-    return {devices[n]["map"]: Path(d.map.path).read_text() for n, d in line.devices.items()}
+    maps = {devices[n]["map"]: Path(d.map.path).read_text() for n, d in line.devices.items()}
+    folder = line.path.parent / line.recipes
+    recipes = sorted(folder.glob("*.toml")) if line.recipes else []
+    return maps | {f"{line.recipes}/{path.name}": path.read_text() for path in recipes}
 
 
 def _input_names(plan: Plan) -> list[str]:

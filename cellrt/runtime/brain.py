@@ -55,7 +55,7 @@ class Brain:
         self.supervisor.resume(GOALS[station.status[Status.GOAL]])
         self._pushed_ns = time.monotonic_ns()
         operator = Commander(epoch, Origin.OPERATOR, first)
-        self._operator = Sender(section("commands-brain"), operator)
+        self._operator = Sender(section("commands-brain"), operator, self.plan, self.read)
         self._retained_at = run_dir.parent / "retained.json"
         self._log = structlog.get_logger().bind(process="brain")
         self._recording = RecordingWriter(
@@ -188,10 +188,12 @@ class Brain:
         target: int,
         argument: int,
         for_ns: int = EXPIRES_AFTER_NS,
+        *,
+        fits: bool = False,
     ) -> Refusal:
         """An operator's command, which holds for `for_ns` from now on; the scan's answer."""
         now_ns = self.station.logical_ns(time.monotonic_ns()) if self.snapshot else 0
-        return await self._operator.send(operation, target, argument, now_ns, for_ns)
+        return await self._operator.send(operation, target, argument, now_ns, for_ns, fits=fits)
 
     def status(self) -> dict[str, Any]:
         """What `cellrt run` and others show of the line, up to the last event."""

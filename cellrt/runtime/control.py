@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import hashlib
 import json
 import math
 import os
@@ -24,6 +25,8 @@ from cellrt.audit import AUDIT, deeds
 from cellrt.line.values import NOUNS
 from cellrt.narrate import words
 from cellrt.packml import Command, Control, Mode
+from cellrt.runtime.download import DownloadError, download
+from cellrt.runtime.sender import misfit
 from cellrt.scan.commands import Operation, Refusal
 from cellrt.scan.tables import check_carried, raw_value
 from cellrt.supervisor import Goal
@@ -45,6 +48,10 @@ MENDS = {
 
 class ControlError(Exception):
     """The line does not run, or refuses; the message says why."""
+
+
+class NotRunning(ControlError):
+    """Nobody answers on the control socket."""
 
 
 @contextlib.contextmanager
@@ -70,7 +77,7 @@ def ask(path: Path, request: dict[str, Any], timeout_s: float = 10.0) -> dict[st
             with connection.makefile("rb") as file:
                 answer: dict[str, Any] = json.loads(file.readline() or b"{}")
     except (OSError, ValueError) as error:
-        raise ControlError(f"{path}: no running line answers ({error})") from None
+        raise NotRunning(f"{path}: no running line answers ({error})") from None
     if not answer.get("ok"):
         raise ControlError(str(answer.get("error", "the line ended before it answered")))
     return answer
@@ -172,8 +179,23 @@ class ControlServer:
         if kind is not float and value != int(value):
             raise ControlError(f"{tag} = {value}: needs a whole number")
         bits = int(np.float64(value).view(np.int64)) if kind is float else int(value)
-        answer = await self._brain.send(Operation.PARAMETER, parameters.index(tag), bits)
+        number = parameters.index(tag)
+        answer = await self._brain.send(Operation.PARAMETER, number, bits)
+        if answer is Refusal.UNFIT:
+            why = misfit(self._brain.plan, self._brain.read, number, bits)
+            raise ControlError(f"{tag} = {value}: refused, {why}")
         return self._accepted(answer, f"{tag} = {value}")
+
+    def _do_params(self) -> dict[str, Any]:
+        plan = self._brain.plan
+        values = {leaf.path: self._brain.read(leaf.path) for leaf in plan.parameters}
+        return {"values": values, "line": hashlib.sha256(plan.line.text.encode()).hexdigest()}
+
+    async def _do_download(self, number: int, cell: str | None = None) -> dict[str, Any]:
+        try:
+            return await download(self._brain, number, cell)
+        except DownloadError as error:
+            raise ControlError(str(error)) from None
 
     async def _do_commander(self, cell: str, control: str) -> dict[str, Any]:
         plan, wanted = self._brain.plan, Control[control.upper()]

@@ -32,6 +32,7 @@ from cellrt.shared.memory import Role
 from cellrt.shared.ring import RingReader
 from cellrt.shared.triple import TripleReader
 from cellrt.supervisor import Commander
+from cellrt.tags import Scalar
 
 MEMORY_BYTES = 4 << 30
 PUBLISH_S = 0.1
@@ -52,7 +53,9 @@ class Scada:
         commander = Commander(
             station.region.epoch, Origin.SCADA, number=time.monotonic_ns() // 1000
         )
-        self._sender = Sender(section("commands-scada"), commander)
+        self._sender = Sender(section("commands-scada"), commander, station.plan, self.read)
+        self._leaves = {leaf.path: leaf for leaf in station.plan.layout.tags()}
+        self._snapshot: Snapshot | None = None
         self._now_ns = 0
         self._seen_s = 0.0
         order, start_ns = station.order, int(station.status[Status.START_NS])
@@ -98,6 +101,11 @@ class Scada:
         """A client's command; the scan's answer."""
         return await self._sender.send(operation, target, argument, self._now_ns)
 
+    def read(self, tag: str) -> Scalar:
+        """A tag of the latest snapshot. Raises KeyError."""
+        leaf = self._leaves[tag]
+        return self._snapshot.value(leaf) if self._snapshot else leaf.field.default or 0
+
     async def publish(self) -> None:
         """The newest snapshot to whoever watches, ten times a second."""
         while True:
@@ -106,6 +114,7 @@ class Scada:
             if self._snapshots.take(self._frame):
                 snapshot = Snapshot.of(self.station.plan, self._frame.copy())
                 self._now_ns, self._seen_s = snapshot.now_ns, now_s
+                self._snapshot = snapshot
                 if self.modbus is not None:
                     self.modbus.publish(snapshot)
                 await self.server.publish(snapshot)

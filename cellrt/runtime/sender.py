@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
+import structlog
 
 from cellrt.scan.commands import Operation, Refusal
+from cellrt.scan.plan import Plan
 from cellrt.shared.memory import Section
 from cellrt.shared.queue import QueueWriter
-from cellrt.supervisor import EXPIRES_AFTER_NS, Commander
+from cellrt.supervisor import EXPIRES_AFTER_NS, Commander, Read
 
 ANSWER_WITHIN_S = 5.0
 
 
 class Sender:
-    """One sender's queue. Who reads the events calls `hear` and `new_epoch`."""
+    """One sender's queue. Who reads the events calls `hear` and `new_epoch`.
 
-    def __init__(self, queue: Section, commander: Commander) -> None:
+    A parameter's new value is first asked for whether it goes with the others, as `read` shows them
+    (`Cell.unfit`). One that does not is told to the scan as such, so that the journal has it.
+    """
+
+    def __init__(self, queue: Section, commander: Commander, plan: Plan, read: Read) -> None:
+        self._plan, self._read = plan, read
         self._queue = QueueWriter(queue)
         self.commander = commander
         self._waiting: dict[int, asyncio.Future[Refusal]] = {}
@@ -33,10 +40,19 @@ class Sender:
         argument: int,
         now_ns: int,
         for_ns: int = EXPIRES_AFTER_NS,
+        *,
+        fits: bool = False,
     ) -> Refusal:
         """Send and wait for the answer. One that a restart left unanswered is UNKNOWN, and so is one
         that no scan has answered in time: it may have been carried out, and is never sent again.
+
+        `fits`: whoever asks has looked at all the parameters that are to change together.
         """
+        if operation is Operation.PARAMETER and not fits:
+            why = misfit(self._plan, self._read, target, argument)
+            if why:
+                structlog.get_logger().warning("parameter does not fit", reason=why)
+                operation = Operation.MISFIT
         command = self.commander.command(operation, target, argument, now_ns, for_ns)
         answer: asyncio.Future[Refusal] = asyncio.get_running_loop().create_future()
         self._waiting[command[0]] = answer
@@ -61,3 +77,15 @@ class Sender:
         self.commander.epoch = epoch
         for number in list(self._waiting):
             self.hear(number, Refusal.UNKNOWN)
+
+
+def misfit(plan: Plan, read: Read, number: int, bits: int) -> str | None:
+    """Why parameter `number` cannot have the value of these bits beside its cell's other parameters."""
+    if not 0 <= number < len(plan.parameters):
+        return None
+    leaf = plan.parameters[number]
+    cell, _, tag = leaf.path.partition(".")
+    kind = leaf.field.kind
+    value = float(np.int64(bits).view(np.float64)) if kind is float else kind(bits)
+    parameters = {t: read(f"{cell}.{t}") for t in plan.line.cells[cell].parameters}
+    return plan.line.cells[cell].type.unfit(parameters | {tag: value})

@@ -35,6 +35,7 @@ class Operation(IntEnum):
     COMMANDER = 6  # cell; packml.Control
     JOG = 7  # terminal; raw value. The output is let go when the command expires
     STEP = 8  # cell; 0
+    MISFIT = 9  # parameter; raw bits. Its sender found the value unfit; the scan makes it known
 
 
 class Refusal(IntEnum):
@@ -53,6 +54,7 @@ class Refusal(IntEnum):
     NOT_IN_COMMAND = 10  # the cell takes commands from the other side
     NOT_IN_THIS_MODE = 11
     NOT_WELL = 12  # an interlock's condition is lost
+    UNFIT = 13  # within limits, but not beside the cell's other parameters
 
 
 class Origin(IntEnum):
@@ -119,6 +121,8 @@ def obey(
         elif operation == 7:
             real, until_ns = input_reals[at + 4], inputs[at + 5]
             refusal = jog(tables, work, target, argument, real, until_ns, origin)
+        elif operation == 9:
+            refusal = 13
         elif operation == 5:
             refusal = unforce(tables, work, target, inputs, input_reals, now_ns, inputs[at])
         else:
