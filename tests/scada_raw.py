@@ -28,7 +28,7 @@ class Raw:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
         self._connection = SecureConnection(SecurityPolicyNone(), TransportLimits())
-        self._token = ua.NodeId()
+        self.token = ua.NodeId()
         self._requests = 0
 
     @classmethod
@@ -68,7 +68,7 @@ class Raw:
         create = ua.CreateSessionRequest()
         create.Parameters.RequestedSessionTimeout = 30_000.0
         made = await self.ask(create)
-        self._token = made.Parameters.AuthenticationToken
+        self.token = made.Parameters.AuthenticationToken
         activate = ua.ActivateSessionRequest()
         activate.Parameters.UserIdentityToken = identity
         return await self.ask(activate)
@@ -80,7 +80,7 @@ class Raw:
 
     async def ask(self, request: Any, kind: bytes = Kind.SecureMessage) -> Any:
         """The answer to a request."""
-        request.RequestHeader.AuthenticationToken = self._token
+        request.RequestHeader.AuthenticationToken = self.token
         self.send(struct_to_binary(request), kind)
         return await self.answer()
 

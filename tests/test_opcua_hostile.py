@@ -16,6 +16,7 @@ from scada_raw import Kind, Raw
 
 from cellrt.audit import Deed
 from cellrt.opcua.gate import SMALLEST_CHUNK_BYTES
+from cellrt.opcua.watching import MAX_SUBSCRIPTIONS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -212,6 +213,27 @@ async def test_session_closed_without_its_subscriptions_they_go_all_the_same(pla
     await raw.ask(close)
     assert len(service.subscriptions) == before
     raw.close()
+
+
+async def test_one_session_has_so_many_subscriptions_and_leaves_room_for_others(
+    place: Place,
+) -> None:
+    service = place.desk.server._host.subscription_service
+    before = len(service.subscriptions)
+    raw = await Raw.connect(place.port)
+    await raw.open()
+    answers = []
+    for _ in range(MAX_SUBSCRIPTIONS + 3):
+        request = ua.CreateSubscriptionRequest()
+        request.Parameters.RequestedPublishingInterval = 1000.0
+        answers.append((await raw.ask(request)).ResponseHeader.ServiceResult.name)
+    assert answers == ["Good"] * MAX_SUBSCRIPTIONS + ["BadTooManySubscriptions"] * 3
+    await watch(place.desk, "press.lamp")
+    await place.desk.forget()
+    raw.close()
+    async with asyncio.timeout(TIMEOUT_S):  # a nameless session ends with its connection
+        while len(service.subscriptions) > before:
+            await asyncio.sleep(0)
 
 
 # Crowds

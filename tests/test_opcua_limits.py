@@ -23,7 +23,8 @@ from scada_line import (
 )
 
 from cellrt.line.spec import CellSpec
-from cellrt.opcua.gate import MAX_REQUEST_BYTES, ListenError
+from cellrt.opcua.burden import MAX_REQUEST_BYTES
+from cellrt.opcua.gate import ListenError
 from cellrt.opcua.watching import MAX_QUEUE, MIN_PUBLISHING_MS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -73,7 +74,7 @@ async def test_too_many_sessions_the_next_is_refused(
 
 async def test_too_many_watched_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     await watch(desk)
-    monkeypatch.setattr("cellrt.opcua.watching.MAX_MONITORED_ITEMS", 1)
+    monkeypatch.setattr("cellrt.opcua.watching.MAX_MONITORED_ITEMS", 3)  # half of them: 1
     subscription = desk.subscriptions[-1]
     with pytest.raises(ua.uaerrors.BadTooManyMonitoredItems):
         await subscription.subscribe_data_change(

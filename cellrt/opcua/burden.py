@@ -10,6 +10,9 @@ from asyncua.common.utils import ServiceError
 
 from cellrt.opcua.status import Codes
 
+MAX_REQUEST_BYTES = 2 * 1024 * 1024
+"""Ten thousand items to watch are 0.8 MB. Reading a request's bytes takes a second a MB."""
+
 MAX_OPERATIONS = 10_000
 """Nodes in one request; what the server's OperationLimits say."""
 

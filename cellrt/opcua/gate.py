@@ -15,14 +15,14 @@ from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
 from asyncua.server.internal_server import InternalServer
 from asyncua.ua.ua_binary import uatcp_to_binary
 
+from cellrt.opcua.burden import MAX_REQUEST_BYTES
+from cellrt.opcua.session import LineSession, peer_of
 from cellrt.opcua.status import Codes, status
 
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 65_535
 SMALLEST_CHUNK_BYTES = 8_192
-MAX_REQUEST_BYTES = 2 * 1024 * 1024
-"""Ten thousand items to watch are 0.8 MB. Reading a request's bytes takes a second a MB."""
 
 
 class Limits(TransportLimits):
@@ -69,6 +69,15 @@ class Connection(OPCUAProtocol):
             if isinstance(transport, asyncio.Transport):
                 transport.write(error_message(Codes.BadTcpServerTooBusy, reason))
         super().connection_made(transport)
+
+    def connection_lost(self, ex: BaseException | None) -> None:
+        """A user's sessions wait a while for their client to come back; those without a name do not."""
+        super().connection_lost(ex)
+        for session in list(self.iserver._external_sessions.values()):
+            if not isinstance(session, LineSession) or session.named:
+                continue
+            if session.peer == peer_of(self.peer_name):
+                self.closing_tasks.append(asyncio.create_task(session.close_session()))
 
     def data_received(self, data: bytes) -> None:
         """Hang up on a client whose unfinished chunk is longer than a chunk can be."""

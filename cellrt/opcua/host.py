@@ -26,13 +26,12 @@ from cellrt.opcua.session import LineSession, peer_of
 from cellrt.opcua.status import Codes
 from cellrt.opcua.users import Rank
 from cellrt.opcua.views import LineViews
-from cellrt.opcua.watching import MAX_QUEUE
+from cellrt.opcua.watching import MAX_QUEUE, MAX_SUBSCRIPTIONS
 
 MAX_CONNECTIONS = 64
 MAX_SESSIONS = 32
 """Fewer than connections, so that a client which is one too many is told so."""
 
-MAX_SUBSCRIPTIONS = 64
 MAX_UNACKNOWLEDGED = 5
 """Publications kept for a client that may ask for them again."""
 
@@ -64,7 +63,7 @@ class Host(InternalServer):
         self.max_pending_activation_seconds = ACTIVATION_S
         self.allow_remote_admin = False
         self.max_connections = MAX_CONNECTIONS
-        self.max_subscriptions = MAX_SUBSCRIPTIONS
+        self.max_subscriptions = MAX_SESSIONS * MAX_SUBSCRIPTIONS
         self.max_session_timeout_ms = SESSION_MS
         self.max_unacked_messages_per_subscription = MAX_UNACKNOWLEDGED
         self.max_monitored_item_queue_size = MAX_QUEUE

@@ -13,8 +13,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 
 from cellrt.audit import Deed
 from cellrt.opcua.access import Client, Denied
-from cellrt.opcua.burden import MAX_OPERATIONS, breathing, limit, portions
-from cellrt.opcua.gate import MAX_REQUEST_BYTES
+from cellrt.opcua.burden import MAX_OPERATIONS, MAX_REQUEST_BYTES, breathing, limit, portions
 from cellrt.opcua.history import MAX_A_NODE, MAX_AN_ANSWER
 from cellrt.opcua.nodes import HISTORY, READ, name_of
 from cellrt.opcua.status import Codes, status

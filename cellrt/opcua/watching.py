@@ -15,8 +15,11 @@ from cellrt.opcua.burden import limit, portions
 from cellrt.opcua.items import LineItems, make_absolute
 from cellrt.opcua.status import Codes, status
 
+MAX_SUBSCRIPTIONS = 8
+"""Of one session."""
+
 MAX_MONITORED_ITEMS = 50_000
-"""Of all clients together. A watched item takes 2 kB."""
+"""Of all clients together; those without a name have none of the last half. A watched item takes 2 kB."""
 
 MAX_QUEUE = 10
 """Values kept for an item between two publications."""
@@ -30,12 +33,19 @@ together in a longer one is a message of its own size.
 class WatchingSession(InternalSession):
     """Subscriptions are their session's alone; asyncua lets anyone change and delete everybody's."""
 
+    @property
+    def named(self) -> bool:
+        """The client came in as a user."""
+        return False
+
     async def create_subscription(
         self,
         params: ua.CreateSubscriptionParameters,
         callback: Callable[..., Any],
         request_callback: Callable[..., Any] | None = None,
     ) -> ua.CreateSubscriptionResult:
+        if sum(map(self._has, self.subscription_service.subscriptions)) >= MAX_SUBSCRIPTIONS:
+            raise ServiceError(Codes.BadTooManySubscriptions)
         # max() with the limit first, so that a NaN becomes the limit
         interval_ms = max(MIN_PUBLISHING_MS, params.RequestedPublishingInterval)
         params.RequestedPublishingInterval = min(MAX_PUBLISHING_MS, interval_ms)
@@ -53,7 +63,8 @@ class WatchingSession(InternalSession):
             len(made.monitored_item_srv._monitored_items)
             for made in self.subscription_service.subscriptions.values()
         )
-        if watched + len(params.ItemsToCreate) > MAX_MONITORED_ITEMS:
+        most = MAX_MONITORED_ITEMS if self.named else MAX_MONITORED_ITEMS // 2
+        if watched + len(params.ItemsToCreate) > most:
             raise ServiceError(Codes.BadTooManyMonitoredItems)
         results: list[ua.MonitoredItemCreateResult] = []
         for some in portions(params.ItemsToCreate):
