@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SPEED ?= 10
-LINE ?= cells/print_station.toml
+LINE ?= cells/smt_line.toml
 
 .PHONY: run test install lint types contracts pytest soak clean
 

@@ -1,0 +1,122 @@
+"""The whole line: cold start to fifty boards, stops that run the oven out, a machine of somebody else's."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import pytest
+from smt import S_NS, SMT, accounted, changed, gaps_s, run, started, states, warm
+
+from cellrt.app.simulate import VirtualLine
+from cellrt.packml import State
+from cellrt.supervisor import Goal
+
+BOARDS = 50
+WORKING = {State.EXECUTE, State.SUSPENDED}
+
+
+@pytest.fixture(scope="module")
+def fifty() -> VirtualLine:
+    """From cold, the oven's warm-up included, until fifty boards are through."""
+    line = started()
+    while line.journal.departed["robot"] < BOARDS:
+        assert line.now_ns < 4000 * S_NS, f"{line.journal.departed['robot']} boards only"
+        run(line, 10.0)
+    return line
+
+
+@pytest.fixture(scope="module")
+def warm_line(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The line file with an oven that is warm."""
+    return changed(tmp_path_factory.mktemp("warm"), end=warm())
+
+
+def inside_oven(line: VirtualLine) -> int:
+    """Boards on the chain, truly."""
+    image = line.twin.plant_image
+    return int(image.read(image.layout.find("reflow.count")))
+
+
+def test_cold_start_fifty_boards_come_through_and_all_are_accounted_for(fifty: VirtualLine) -> None:
+    assert accounted(fifty)
+    assert states(fifty) <= WORKING
+    assert fifty.journal.boards["completed"] >= 0.9 * BOARDS
+
+
+def test_takt_is_that_of_the_slowest_machine(fifty: VirtualLine) -> None:
+    takt_s = statistics.mean(gaps_s(fifty, "robot"))
+    assert 20.0 <= takt_s <= 24.0
+    placer_s = min(gaps_s(fifty, "placer"))
+    assert placer_s / takt_s > 0.9, "OEE of the bottleneck without faults"
+
+
+def test_boards_waited_for_the_oven_to_be_warm(fifty: VirtualLine) -> None:
+    soldered = fifty.journal.entries(10**9, "reflow")
+    first_s = next(e["t_ns"] / S_NS for e in soldered if e["event"] == "BoardIn")
+    assert 20 * 60 < first_s < 30 * 60
+
+
+def test_same_seed_same_hashes_and_another_seed_others(warm_line: Path) -> None:
+    told = []
+    for seed in (1, 1, 2):
+        line = started(warm_line, seed)
+        run(line, 900.0)
+        told.append((line.twin.runner.image.hash(), line.journal.hash()))
+    assert told[0] == told[1] != told[2]
+
+
+def test_full_line_stop_runs_the_oven_out_and_start_goes_on(warm_line: Path) -> None:
+    line = started(warm_line)
+    run(line, 1200.0)
+    inside = inside_oven(line)
+    assert inside > 5
+    line.pursue(Goal.STOP)
+    run(line, 700.0)
+    assert states(line) == {State.STOPPED}
+    assert inside_oven(line) == 0
+    assert accounted(line)
+    through = line.journal.departed["robot"]
+    line.pursue(Goal.RUN)
+    run(line, 1800.0)
+    assert states(line) <= WORKING
+    assert accounted(line)
+    assert line.journal.departed["robot"] > through + 20
+
+
+def test_full_line_abort_loses_no_board(warm_line: Path) -> None:
+    line = started(warm_line)
+    run(line, 1000.0)
+    line.pursue(Goal.ABORT)
+    run(line, 900.0)
+    assert states(line) == {State.ABORTED}
+    assert accounted(line)
+    line.pursue(Goal.RUN)
+    run(line, 2400.0)
+    assert accounted(line)
+    assert line.journal.departed["robot"] > 40
+
+
+def test_inspection_by_a_foreign_machine_boards_come_through(tmp_path: Path) -> None:
+    """One machine switched in the line file; nothing else knows."""
+    path = changed(
+        tmp_path,
+        ('map = "aoi.toml"', 'map = "foreign.toml"'),
+        ("hw_sim.aoi:Aoi", "hw_sim.foreign:Foreign"),
+        (
+            'type = "cells.aoi:Aoi"\n',
+            'type = "cells.foreign:ForeignMachine"\nparams = { failed_route = 900 }\n',
+        ),
+        ("aoi.stage.belt", "aoi.belt"),
+        end=warm() + '"aoi.fail_share" = 0.2\n',
+    )
+    line = started(path)
+    run(line, 1800.0)
+    assert accounted(line)
+    assert states(line) <= WORKING
+    boards = line.journal.boards
+    assert boards["completed"] > 20 and boards["rework"] > 0
+
+
+def test_shipped_line_file_is_the_one_that_make_run_shows() -> None:
+    assert f"LINE ?= cells/{SMT.name}" in (SMT.parents[1] / "Makefile").read_text()
