@@ -415,6 +415,29 @@ def trust(
             print(text)
 
 
+@app.command(name="io")
+def show_points(
+    device: Annotated[str, typer.Argument(help="one device only")] = "",
+    line: LineName = "",
+) -> None:
+    """Every point of a running line's devices: address, raw value, value, quality, tags, forces."""
+    from cellrt.app.points import show
+
+    with refusals():
+        show(lambda: _ask(line, do="io", device=device or None)["points"])
+
+
+@app.command()
+def top(line: LineName = "") -> None:
+    """A running line on the whole screen; keys to take, reset, start and stop."""
+    from cellrt.app.top import Top
+
+    with refusals():
+        path = _socket_of(line)
+        ask(path, {"do": "overview"})
+        Top(lambda **request: ask(path, request, 2.0)).run()
+
+
 @params.command("diff")
 def params_diff(line: LineFile) -> None:
     """Where the running (else the retained) parameters differ from line file, recipe and defaults."""

@@ -26,6 +26,7 @@ from cellrt.line.values import NOUNS
 from cellrt.narrate import words
 from cellrt.packml import Command, Control, Mode
 from cellrt.runtime.download import DownloadError, download
+from cellrt.runtime.overview import overview, points
 from cellrt.runtime.sender import misfit
 from cellrt.scan.commands import Operation, Refusal
 from cellrt.scan.tables import check_carried, raw_value
@@ -185,6 +186,16 @@ class ControlServer:
             why = misfit(self._brain.plan, self._brain.read, number, bits)
             raise ControlError(f"{tag} = {value}: refused, {why}")
         return self._accepted(answer, f"{tag} = {value}")
+
+    def _do_overview(self) -> dict[str, Any]:
+        return overview(self._brain)
+
+    def _do_io(self, device: str | None = None) -> dict[str, Any]:
+        devices = list(self._brain.plan.devices)
+        if device is not None and device not in devices:
+            raise ControlError(_unknown("device", device, devices))
+        self._brain.drain()
+        return {"points": points(self._brain, device)}
 
     def _do_params(self) -> dict[str, Any]:
         plan = self._brain.plan

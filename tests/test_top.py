@@ -1,0 +1,137 @@
+"""`cellrt top` with keys pressed by the test, over a line that answers from memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rich.text import Text
+from textual.widgets import DataTable, Static
+
+from cellrt.app.top import RATE_OVER_S, Rates, Sure, Top
+from cellrt.runtime.control import ControlError
+
+
+def cell(name: str, **more: Any) -> dict[str, Any]:
+    told = {"cell": name, "commander": "Remote", "mode": "Production", "state": "Execute"}
+    told |= {"step": "full", "board": 12, "boards_out": 3, "first_out": ""}
+    return told | more
+
+
+class Line:
+    """What the control socket would say; `asked` are the requests that are no looks."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.down: str | None = None
+        times = {"p50": 1.0, "p99": 2.0}
+        aborted = cell("printer", state="Aborted", first_out="guards_closed", commander="Local")
+        self.told = {
+            "line": "station",
+            "scan": 500,
+            "goal": "run",
+            "now_s": 100.0,
+            "speed": 10.0,
+            "boards": {"entered": 4},
+            "recent": [{"t_ns": 10**9, "event": "Step", "cell": "infeed", "from": "a", "to": "b"}],
+            "forces": [{"tag": "infeed.run", "value": True}],
+            "cells": [cell("infeed"), aborted],
+            "timing": {"wake_us": times, "exec_us": times, "overruns": 0},
+            "input_age_ms": times,
+            "devices": {"coupler": {"ok": False, "rtt_us": times}},
+        }
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        if self.down:
+            raise ControlError(self.down)
+        if request["do"] != "overview":
+            self.asked.append(request)
+        return self.told
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+def shown(app: Top, name: str) -> str:
+    return str(app.query_one(f"#{name}", Static).render())
+
+
+def row(app: Top, name: str) -> list[str]:
+    return [str(value) for value in app.query_one(DataTable).get_row(name)]
+
+
+async def test_line_at_work_is_shown_whole(line: Line) -> None:
+    app = Top(line.ask)
+    async with app.run_test(size=(160, 50)):
+        assert row(app, "infeed") == [
+            *("infeed", "Remote", "Production", "Execute", "full", "12", "3", "0", "")
+        ]
+        assert row(app, "printer")[-1] == "guards_closed"
+        assert "station  100.0 s  x10  goal run  boards: entered 4" in shown(app, "head")
+        assert "coupler LOST" in shown(app, "devices")
+        assert shown(app, "forces") == "FORCED 1: infeed.run = True"
+        assert "a -> b" in shown(app, "events") and "overruns 0" in shown(app, "timing")
+        assert isinstance(app.query_one(DataTable).get_row("printer")[3], Text)
+
+
+@pytest.mark.parametrize(
+    ("keys", "request_"),
+    [
+        ("t", {"do": "commander", "cell": "infeed", "control": "local"}),
+        ("down t", {"do": "commander", "cell": "printer", "control": "remote"}),
+        ("r", {"do": "command", "cell": "infeed", "command": "Reset"}),
+        ("down s", {"do": "command", "cell": "printer", "command": "Start"}),
+        ("x", {"do": "command", "cell": "infeed", "command": "Stop"}),
+        ("R", {"do": "pursue", "goal": "run"}),
+        ("X", {"do": "pursue", "goal": "stop"}),
+    ],
+)
+async def test_key_asks_first_and_commands_only_after_a_yes(
+    line: Line, keys: str, request_: dict[str, Any]
+) -> None:
+    app = Top(line.ask)
+    async with app.run_test() as pilot:
+        for no in ("n", "escape"):
+            await pilot.press(*keys.split(), no)
+            assert not line.asked
+            app.query_one(DataTable).move_cursor(row=0)
+        await pilot.press(*keys.split())
+        assert isinstance(app.screen, Sure)
+        app.look()  # the line goes on being shown behind the question
+        await pilot.press("y")
+        await pilot.pause()
+        assert line.asked == [request_]
+        assert "accepted" in shown(app, "said")
+
+
+async def test_refusal_is_shown_and_the_screen_stays(line: Line) -> None:
+    app = Top(line.ask)
+    async with app.run_test() as pilot:
+        await pilot.press("r")
+        line.down = "infeed Reset: refused, NotInCommand"
+        await pilot.press("y")
+        await pilot.pause()
+        assert shown(app, "said") == line.down == shown(app, "head")
+        line.down = None
+        app.look()
+        assert "goal run" in shown(app, "head")
+
+
+async def test_cursor_stays_on_its_cell_while_the_line_goes_on(line: Line) -> None:
+    app = Top(line.ask)
+    async with app.run_test() as pilot:
+        await pilot.press("down")
+        line.told |= {"now_s": 460.0, "cells": [cell("infeed", boards_out=9), cell("printer")]}
+        app.look()
+        assert row(app, "infeed")[6:8] == ["9", "60"]
+        assert app.query_one(DataTable).cursor_row == 1
+
+
+def test_rate_is_of_the_last_while_and_begins_anew_with_the_line() -> None:
+    rates = Rates()
+    assert rates.of(0.0, {"a": 5}) == {"a": 0.0}
+    assert rates.of(360.0, {"a": 8}) == {"a": 30.0}
+    assert rates.of(360.0 + RATE_OVER_S, {"a": 8}) == {"a": 0.0}
+    assert rates.of(1.0, {"a": 0}) == {"a": 0.0}
