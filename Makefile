@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SPEED ?= 10
+SPEED ?= 15
 LINE ?= cells/smt_line.toml
 
 .PHONY: run test install lint types contracts pytest soak clean
