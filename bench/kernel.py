@@ -1,6 +1,7 @@
 """What the kernel costs on this machine: `python -m bench.kernel`. Medians over rounds, steal time beside them.
 
-`--starts` also starts the print station with an empty and with a warm cache, and after an edit of one cell.
+Of the print station, or of `--line` in `cells/`. `--starts` also starts it with an empty and with a warm cache,
+and after an edit of one cell.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from cellrt.report import steal_ticks
 from cellrt.supervisor import Goal
 
 ROOT = Path(__file__).parents[1]
-STATION = ROOT / "cells" / "print_station.toml"
 ROUNDS = 9
 
 
@@ -32,9 +32,9 @@ def median(measure: Callable[[], float]) -> float:
     return statistics.median(measure() for _ in range(ROUNDS))
 
 
-def twin_figures() -> dict[str, float]:
+def twin_figures(path: Path) -> dict[str, float]:
     """Speed of the twin, all in, and what a scan of the line and its plant takes without supervision."""
-    virtual = VirtualLine(load_line(STATION))
+    virtual = VirtualLine(load_line(path))
     virtual.pursue(Goal.RUN)
 
     def supervised() -> float:
@@ -71,20 +71,20 @@ def start_s(folder: Path, line: Path, cache: Path) -> dict[str, float]:
     return {"first_scan_s": host["first_scan_s"], "compile_s": host["compile_s"]}
 
 
-def start_figures() -> dict[str, float]:
+def start_figures(path: Path) -> dict[str, float]:
     """Cold, warm, and after an edit of one cell."""
     with tempfile.TemporaryDirectory() as name:
         folder, cache = Path(name), Path(name) / "cache"
         shutil.copytree(
             ROOT / "cells", folder / "cells", ignore=shutil.ignore_patterns("__pycache__")
         )
-        line = folder / "cells" / "print_station.toml"
+        line = folder / "cells" / path.name
         cold = start_s(folder, line, cache)
         warm = [start_s(folder, line, cache) for _ in range(3)]
-        cell = folder / "cells" / "magazine.py"
-        cell.write_text(
-            cell.read_text().replace("self.good += 1", "self.good += 1 + 0 * self.failed")
-        )
+        cell = folder / "cells" / "loader.py"
+        before = cell.read_text()
+        cell.write_text(before.replace("self.serial += 1\n", "self.serial += 1 + 0 * self.lot\n"))
+        assert cell.read_text() != before
         edited = start_s(folder, line, cache)
     return {
         "start_cold_compile_s": cold["compile_s"],
@@ -99,11 +99,12 @@ def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--starts", action="store_true", help="also measure starts; takes minutes")
+    parser.add_argument("--line", default="print_station.toml", help="a line file in cells/")
     arguments = parser.parse_args()
-    steal = steal_ticks()
-    figures = twin_figures()
+    path, steal = ROOT / "cells" / arguments.line, steal_ticks()
+    figures = twin_figures(path)
     if arguments.starts:
-        figures |= start_figures()
+        figures |= start_figures(path)
     told = {name: round(value, 3) for name, value in figures.items()}
     print(json.dumps({**told, "rounds": ROUNDS, "steal_ticks": steal_ticks() - steal}, indent=2))
 

@@ -69,25 +69,14 @@ def render(run: Run) -> Group:
     narrator = Narrator(run.plan)
     latest = {e.get("cell"): e for e in run.brain.get("recent", [])}
     table = Table(expand=False, title=title(run), title_justify="left", title_style="bold")
-    for name, right in (
-        ("cell", 0),
-        ("mode", 0),
-        ("state", 0),
-        ("step", 0),
-        ("boards", 1),
-        ("last event", 0),
-    ):
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "last event")
+    for name in ("cell", "state", "step", "boards", "last event"):
+        table.add_column(name, justify="right" if name == "boards" else "left", no_wrap=True)
     for cell in run.plan.cells:
         state = State(int(run.read(f"{cell}.unit.state")))
-        first_out = narrator.first_out(cell, int(run.read(f"{cell}.unit.first_out")))
-        why = f" ({first_out})" if first_out else ""
         event = latest.get(cell)
-        hand = ", local" if run.read(f"{cell}.unit.commander") == Control.LOCAL else ""
         table.add_row(
             cell,
-            words(Mode(int(run.read(f"{cell}.unit.mode")))) + hand,
-            Text(words(state) + why, style=COLOURS.get(state, "")),
+            Text(words(state) + aside(run, narrator, cell), style=COLOURS.get(state, "")),
             narrator.step_name(cell, int(run.read(f"{cell}.unit.step")))
             if state is State.EXECUTE
             else "",
@@ -100,6 +89,17 @@ def render(run: Run) -> Group:
     return Group(table, *lines)
 
 
+def aside(run: Run, narrator: Narrator, cell: str) -> str:
+    """What is unusual about a cell: why it stands, its mode, that a person has it in hand."""
+    mode = Mode(int(run.read(f"{cell}.unit.mode")))
+    said = [
+        narrator.first_out(cell, int(run.read(f"{cell}.unit.first_out"))),
+        "" if mode is Mode.PRODUCTION else words(mode),
+        "local" if run.read(f"{cell}.unit.commander") == Control.LOCAL else "",
+    ]
+    return f" ({', '.join(filter(None, said))})" if any(said) else ""
+
+
 def starting(run: Run) -> str:
     """How far a start has come."""
     done, of = int(run.status[Status.COMPILED]), int(run.status[Status.TO_COMPILE])
@@ -110,7 +110,9 @@ def starting(run: Run) -> str:
 def title(run: Run) -> str:
     """Name, time, speed, goal and boards."""
     boards = run.brain.get("boards", {})
-    counts = ", ".join(f"{n} {boards.get(n, 0)}" for n in ("entered", "completed", "rejected"))
+    usual = ("entered", "completed")
+    unusual = (n for n in ("rejected", "rework", "scrapped") if boards.get(n))
+    counts = ", ".join(f"{n} {boards.get(n, 0)}" for n in (*usual, *unusual))
     goal = run.brain.get("goal", "-")
     return f"{run.line.name}  {run.ran_s():.1f} s  x{run.options.speed:g}  goal {goal}  boards: {counts}"
 
