@@ -304,7 +304,7 @@ def test_another_format_and_a_damaged_header_are_refused(short: Path, tmp_path: 
     path = tmp_path / "x.rec"
     path.write_bytes(short.read_bytes())
     spoil(path, lambda h: replace(h, format=7))
-    with pytest.raises(RecordingError, match=r"has format 7.*reads format 1"):
+    with pytest.raises(RecordingError, match=r"has format 7.*reads format 2"):
         RecordingReader(path)
     data = bytearray(short.read_bytes())
     data[500] ^= 4
@@ -377,5 +377,5 @@ def test_the_header_is_canonical_and_names_every_word() -> None:
     assert "left.run" in names[place]
     assert names[plan.input_words + plan.layout.nbytes // 8] == "output scan"
     assert "output left.run (left.run)" in names
-    assert names[-1] == "what was last reported"
+    assert names[-1] == "a force, a jog or what was last reported"
     assert RING_BYTES % 8 == 0

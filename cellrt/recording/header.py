@@ -81,7 +81,7 @@ class Header:
         return (
             f"output {self.outputs[at]}"
             if at < len(self.outputs)
-            else "forces or what was last reported"
+            else "a force, a jog or what was last reported"
         )
 
     def differing(self, ours: Ints, told: Ints) -> tuple[str, ...]:
@@ -92,7 +92,9 @@ class Header:
         names = [f"tag {n}" for n, kind, at in self.tags if octets[at : at + sizes[kind]].any()]
         names += [f"output {n}" for k, n in enumerate(self.outputs) if words[first + k]]
         names += (
-            ["forces or what was last reported"] if words[first + len(self.outputs) :].any() else []
+            ["a force, a jog or what was last reported"]
+            if words[first + len(self.outputs) :].any()
+            else []
         )
         return tuple(names)
 
