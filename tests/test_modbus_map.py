@@ -199,7 +199,7 @@ def test_map_too_long_for_modbus_is_refused(path: Path) -> None:
     said = [str(p) for p in caught.value.problems if "Modbus" in str(p)]
     assert len(said) == 1
     assert (
-        "the Modbus map takes 65700 addresses, of which there are 65536; name fewer tags" in said[0]
+        "the Modbus map takes 65800 addresses, of which there are 65536; name fewer tags" in said[0]
     )
 
 
