@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from cellrt import (
     Cause,
-    Cell,
     Command,
-    Infeed,
     Input,
     Interlock,
-    Outfeed,
     Output,
     Parameter,
-    Recipe,
     Result,
     Route,
     Sequence,
@@ -23,14 +19,12 @@ from cellrt import (
     to,
 )
 from cellrt.blocks import DIV
+from cells.station import Station
 from cells.work import (
-    READ_WITHIN_NS,
     SETTLED_NS,
     SOONEST_NS,
     VIEWED,
     condemn,
-    identify,
-    passes_through,
 )
 
 CALLS_MOST = 5
@@ -38,7 +32,7 @@ CALLS_MOST = 5
 UNHOLDING = int(State.UNHOLDING)
 
 
-class Aoi(Cell):
+class Aoi(Station):
     """Looks at each soldered board, a second time where the first look called anything.
 
     Of 300 parts at 500 ppm of false calls one board in seven has at least one, three times as many as
@@ -55,36 +49,23 @@ class Aoi(Cell):
       then no board goes on, and none is ever passed without a look.
     """
 
-    infeed: Infeed
-    outfeed: Outfeed
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
-    board_at_entry: bool = Input()
-    board_at_stop: bool = Input()
     standing: bool = Input(doc="the belt stands")
-    barcode: int = Input(doc="board under the scanner; 0 none")
     busy: bool = Input(doc="a look is under way")
     done: bool = Input(doc="a look ended well")
-    fault: bool = Input(doc="a start was refused or a look cut short")
     looked: int = Input(doc="board that the result is of")
     looks: int = Input(doc="1: the calls are a first look's; 2: a second one's")
     calls: int = Input(doc="parts taken for defective")
     calls_missing: int = Input(doc="of these, parts that are not there")
     calls_shifted: int = Input(doc="of these, parts beyond their tolerance")
     calls_solder: int = Input(doc="of these, bad joints")
-    recipe_active: int = Input(doc="recipe that the machine works by")
-    version_active: int = Input(doc="version of the recipe that the machine works by")
     recipe_refused: bool = Input(doc="settings are beyond the machine's own limits")
     parts: int = Input(doc="parts in the program, as the machine has it")
 
     run: bool = Output(safe=always(to(False)), doc="belt motor")
     again: bool = Output(safe=always(to(False)), doc="the next look is a second one")
     look_start: bool = Output(safe=always(to(False)), doc="starts one look on its rising edge")
-    recipe_number: int = Output(safe=always(to(0)))
-    recipe_version: int = Output(safe=always(to(0)))
     parts_setpoint: int = Output(safe=always(to(0)), doc="parts in the program")
 
-    recipe: Recipe
     parts_wanted: int = Parameter(300, unit="parts", low=1, high=2000, recipe=True)
     storm_boards: int = Parameter(10, unit="boards", low=2, high=100)
     storm_ppm: float = Parameter(5000.0, unit="ppm", low=100.0, high=1e6)
@@ -93,8 +74,7 @@ class Aoi(Cell):
     cleared: int = Var(retain=True, doc="of these, boards that the second look cleared")
 
     interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
+        *Station.interlocks,
         Interlock("machine_well", Cause.PROCESS),
         Interlock("no_storm_of_calls", Cause.NONE, Command.HOLD, only_running=True),
     )
@@ -113,32 +93,11 @@ class Aoi(Cell):
         Step("emptying", {"board_gone": "empty", "board_kept": "deliver"}, within_s=30.0),
     )
 
-    def machine_well(self) -> bool:
-        return not self.fault
-
     def no_storm_of_calls(self) -> bool:
         return self.calls_ppm <= self.storm_ppm or self.unit.state == UNHOLDING
 
-    def has_board(self) -> bool:
-        return self.board.id != 0
-
-    def none_came(self) -> bool:
-        return self.board.id == 0 and not self.infeed.moving()
-
-    def board_gone(self) -> bool:
-        return self.board.id == 0 and not self.outfeed.moving()
-
-    def board_kept(self) -> bool:
-        return self.board.id != 0 and not self.outfeed.moving()
-
-    def transport_in(self) -> bool:
-        return self.infeed.moving()
-
-    def transport_out(self) -> bool:
-        return self.outfeed.moving()
-
-    def done_with(self) -> bool:
-        return self.board.work_done & VIEWED != 0 or passes_through(self.board)
+    def work_here(self) -> int:
+        return VIEWED
 
     def ready_to_look(self) -> bool:
         return self.barcode == self.board.id and self.standing
@@ -166,7 +125,7 @@ class Aoi(Cell):
 
     def set_up(self) -> bool:
         """The machine has said that it works by the recipe, with the settings that it was sent."""
-        known = self.recipe.verified(self.recipe_active, self.version_active)
+        known = self.recipe_verified()
         return known and self.parts == self.parts_setpoint
 
     def unholding(self) -> bool:
@@ -181,21 +140,12 @@ class Aoi(Cell):
 
     def execute(self) -> None:
         """Recipe, belt and ports; a look is switched on by its step."""
-        self.recipe_number = self.recipe.number
-        self.recipe_version = self.recipe.version
+        self.send_recipe()
         self.parts_setpoint = self.parts_wanted
         free = self.board_gone() and self.unit.step <= FILLING and self.set_up()
-        filling = self.infeed.take(self.board, free, self.board_at_stop, self.board_at_entry)
-        ready = self.unit.step == DELIVER
-        emptying = self.outfeed.give(self.board, ready, not self.board_at_stop)
-        self.run = filling or emptying
+        self.run = self.convey(free, self.unit.step == DELIVER)
         self.look_start = False
         self.again = False
-
-    def judging(self) -> None:
-        """Is it the board that was announced?"""
-        if not self.done_with() and self.step_ns() >= READ_WITHIN_NS:
-            identify(self.board, self.barcode)
 
     def looking(self) -> None:
         self.look_start = True

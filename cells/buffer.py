@@ -8,11 +8,8 @@ from cellrt import (
     Array,
     Board,
     Cause,
-    Cell,
-    Infeed,
     Input,
     Interlock,
-    Outfeed,
     Output,
     S,
     Sequence,
@@ -24,13 +21,14 @@ from cellrt import (
     to,
 )
 from cellrt.blocks import LIMIT
+from cells.machine import Machine
 
 SLOTS = 20
 SUSPENDED = int(State.SUSPENDED)
 SURE_NS = 1 * S
 
 
-class Buffer(Cell):
+class Buffer(Machine):
     """First in, first out. The slots are used round and round, so that their order is the boards'.
 
     * Taking goes before giving: who comes out of an oven cannot wait.
@@ -39,10 +37,6 @@ class Buffer(Cell):
     * What lies in a slot must be what was put there; an unknown or a lost board stops the buffer.
     """
 
-    infeed: Infeed
-    outfeed: Outfeed
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
     board_at_entry: bool = Input(doc="light barrier at the belt's beginning")
     board_at_stop: bool = Input(doc="light barrier at the belt's stop")
     slot_occupied: bool = Input(doc="a board lies in the slot between the conveyors")
@@ -60,8 +54,7 @@ class Buffer(Cell):
 
     gives: ClassVar[str] = "leaving"
     interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
+        *Machine.interlocks,
         Interlock("slot_as_known", Cause.PROCESS, only_running=True),
     )
     sequence = Sequence(
@@ -73,12 +66,6 @@ class Buffer(Cell):
         Step("emptying", {"none_goes": "waiting"}, within_s=30.0),
         Step("lifting", {"at_slot": "waiting"}, within_s=15.0),
     )
-
-    def transport_in(self) -> bool:
-        return self.infeed.moving()
-
-    def transport_out(self) -> bool:
-        return self.outfeed.moving()
 
     def none_comes(self) -> bool:
         return not self.infeed.moving()

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from cellrt import (
-    Cause,
-    Cell,
-    Infeed,
-    Input,
-    Interlock,
-    Outfeed,
-    Output,
-    Sequence,
-    Step,
-    always,
-    to,
-)
+from cellrt import Input, Output, Sequence, Step, always, to
+from cells.machine import Machine
 
 
-class Conveyor(Cell):
+class Conveyor(Machine):
     """One board at a time. Runs while a transport on either side needs it, and never otherwise.
 
     * A board stands at `board_at_exit` before it is offered.
     * The belt stops when the board has arrived, and when it has left.
     """
 
-    infeed: Infeed
-    outfeed: Outfeed
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
     board_at_entry: bool = Input(doc="light barrier at the belt's beginning")
     board_at_exit: bool = Input(doc="light barrier at the belt's stop")
     run: bool = Output(safe=always(to(False)), jog=True, doc="belt motor")
 
-    interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
-    )
     sequence = Sequence(
         Step(
             "empty", {"has_board": "full", "transport_in": "filling", "transport_out": "emptying"}
@@ -44,24 +25,6 @@ class Conveyor(Cell):
         Step("full", {"transport_out": "emptying", "board_gone": "empty"}),
         Step("emptying", {"board_gone": "empty", "board_kept": "full"}, within_s=30.0),
     )
-
-    def has_board(self) -> bool:
-        return self.board.id != 0
-
-    def none_came(self) -> bool:
-        return self.board.id == 0 and not self.infeed.moving()
-
-    def board_gone(self) -> bool:
-        return self.board.id == 0 and not self.outfeed.moving()
-
-    def board_kept(self) -> bool:
-        return self.board.id != 0 and not self.outfeed.moving()
-
-    def transport_in(self) -> bool:
-        return self.infeed.moving()
-
-    def transport_out(self) -> bool:
-        return self.outfeed.moving()
 
     def always(self) -> None:
         """There is room here and in the machines behind."""

@@ -6,12 +6,9 @@ from cellrt import (
     MS,
     Board,
     Cause,
-    Cell,
     Command,
-    Infeed,
     Input,
     Interlock,
-    Outfeed,
     Output,
     Parameter,
     Sequence,
@@ -23,6 +20,7 @@ from cellrt import (
     keep,
     to,
 )
+from cells.machine import Machine
 from cells.queue import PLACES, BoardQueue
 from cells.work import condemn
 
@@ -30,7 +28,7 @@ REQUEST_NS = 500 * MS
 """A request is up for so long, then down for as long, until the machine answers it."""
 
 
-class ForeignMachine(Cell):
+class ForeignMachine(Machine):
     """A black box that takes boards, does something with them, and gives them on in order.
 
     * It stands for its machine: each of its acting states leads the machine to the same state and ends
@@ -42,13 +40,9 @@ class ForeignMachine(Cell):
 
     gives = "leaving"
 
-    infeed: Infeed
-    outfeed: Outfeed
     leaving: Board
     inside: BoardQueue
     started: bool = Var(retain=True, doc="the machine saw the present board coming")
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
     machine_ready: bool = Input(doc="SMEMA: the machine takes a board")
     board_available: bool = Input(doc="SMEMA: the machine has a good board to give")
     failed_available: bool = Input(doc="SMEMA: the machine has a failed board to give")
@@ -63,8 +57,7 @@ class ForeignMachine(Cell):
     failed_route: int = Parameter(0, low=0, high=999, doc="Hermes Route of boards that it fails")
 
     interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
+        *Machine.interlocks,
         Interlock("machine_not_aborted", Cause.PROCESS),
         Interlock("machine_executes", Cause.NONE, Command.HOLD, only_running=True),
     )

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from cellrt import (
-    Cause,
-    Cell,
-    Input,
-    Interlock,
-    Outfeed,
-    Output,
-    Parameter,
-    Sequence,
-    Step,
-    Var,
-    always,
-    to,
-)
+from cellrt import Input, Outfeed, Output, Parameter, Sequence, Step, Var, always, to
+from cells.machine import Guarded
 
 
-class Loader(Cell):
+class Loader(Guarded):
     """Offers a board while the stack has one.
 
     * The pusher moves only inside a transport that the next machine has started.
@@ -26,8 +14,6 @@ class Loader(Cell):
     """
 
     outfeed: Outfeed
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
     stack_present: bool = Input(doc="at least one board in the stack")
     pusher_home: bool = Input()
     pusher_out: bool = Input()
@@ -36,10 +22,6 @@ class Loader(Cell):
     lot: int = Parameter(1, low=1, high=999_999_999, doc="lot that the stack's boards belong to")
     serial: int = Var(retain=True, doc="boards that this loader has named")
 
-    interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
-    )
     sequence = Sequence(
         Step("homing", {"home": "offering"}, within_s=10.0),
         Step("offering", {"transport": "pushing"}),

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from cellrt import (
-    Cause,
-    Cell,
-    Infeed,
-    Input,
-    Interlock,
-    Output,
-    Result,
-    Sequence,
-    Step,
-    Var,
-    always,
-    to,
-)
+from cellrt import Infeed, Input, Output, Result, Sequence, Step, Var, always, to
+from cells.machine import Guarded
 
 
-class Magazine(Cell):
+class Magazine(Guarded):
     """The end of the line. A board that sits in a slot has left it.
 
     * The lift moves only when no board reaches into the slot.
@@ -26,8 +14,6 @@ class Magazine(Cell):
     """
 
     infeed: Infeed
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
     magazine_entry: bool = Input(doc="a board reaches into the magazine")
     magazine_loaded: bool = Input(doc="a board sits in the slot")
     magazine_in_position: bool = Input(doc="the lift stands at a slot")
@@ -42,10 +28,6 @@ class Magazine(Cell):
     good: int = Var(retain=True, doc="boards stored good")
     failed: int = Var(retain=True, doc="boards stored failed")
 
-    interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
-    )
     sequence = Sequence(
         Step(
             "waiting",

@@ -7,15 +7,11 @@ from collections.abc import Mapping
 from cellrt import (
     Array,
     Cause,
-    Cell,
     Command,
-    Infeed,
     Input,
     Interlock,
-    Outfeed,
     Output,
     Parameter,
-    Recipe,
     Record,
     Result,
     Route,
@@ -28,7 +24,8 @@ from cellrt import (
     to,
 )
 from cells.feeders import LANES, Feeders
-from cells.work import PLACED, condemn, identify, passes_through
+from cells.station import Station
+from cells.work import PLACED, condemn, identify
 
 NOZZLES = 8
 LOST_IN_A_ROW = 3
@@ -43,7 +40,7 @@ class Nozzle(Record):
     errors: int = Input(doc="parts that it could not hold")
 
 
-class Placer(Cell):
+class Placer(Station):
     """Places each board once, completely or not at all.
 
     * Failed boards pass through. An unknown board, one printed too long ago, or one with parts from
@@ -56,16 +53,8 @@ class Placer(Cell):
       where the machine says it stopped. A board that was let go meanwhile is scrap.
     """
 
-    infeed: Infeed
-    outfeed: Outfeed
-    recipe: Recipe
     feeders: Feeders
     nozzles: Array[Nozzle] = array(NOZZLES)
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
-    board_at_entry: bool = Input()
-    board_at_stop: bool = Input()
-    barcode: int = Input(doc="board under the scanner; 0 none")
     clamped: bool = Input()
     unclamped: bool = Input()
     fiducials_found: bool = Input()
@@ -77,9 +66,6 @@ class Placer(Cell):
     placed: int = Input(doc="parts on the board in the jaws, as the machine counts")
     vacuum_kPa: float = Input(unit="kPa", low=0.0, high=100.0, doc="of the head")
     nozzles_clogged: int = Input(doc="bits of the nozzles that are not used")
-    fault: bool = Input()
-    recipe_active: int = Input()
-    version_active: int = Input()
 
     belt_run: bool = Output(safe=always(to(False)))
     unclamp: bool = Output(safe=always(to(False)), doc="off: the jaws hold the board")
@@ -87,8 +73,6 @@ class Placer(Cell):
     place: bool = Output(safe=always(to(False)), doc="placing goes on while it is on")
     correction_x_um: float = Output(safe=always(to(0.0)), unit="um", low=-200.0, high=200.0)
     correction_y_um: float = Output(safe=always(to(0.0)), unit="um", low=-200.0, high=200.0)
-    recipe_number: int = Output(safe=always(to(0)))
-    recipe_version: int = Output(safe=always(to(0)))
 
     offset_x_um_wanted: float = Parameter(
         0.0, unit="um", low=-100.0, high=100.0, doc="of the paste: parts go there, not to the pads"
@@ -107,8 +91,7 @@ class Placer(Cell):
     started: bool = Var(retain=True, doc="the present board has parts on it, or may have")
 
     interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
+        *Station.interlocks,
         Interlock("machine_well", Cause.PROCESS),
         Interlock("reels_right", Cause.NONE, Command.HOLD, only_running=True),
         Interlock("parts_enough", Cause.NONE, Command.HOLD, only_running=True),
@@ -157,9 +140,6 @@ class Placer(Cell):
             return f"{total} parts for a board; the machine places 1 to {MOST_PARTS}"
         return None
 
-    def machine_well(self) -> bool:
-        return not self.fault
-
     def lacks_part(self) -> bool:
         """A board would have to wait for a part, or does."""
         waits = self.unit.step == EMPTY or (self.unit.step == PLACING and self.waiting)
@@ -181,29 +161,11 @@ class Placer(Cell):
     def fiducials_seen(self) -> bool:
         return self.lost_in_row < LOST_IN_A_ROW or self.unit.step != EMPTY
 
-    def has_board(self) -> bool:
-        return self.board.id != 0
-
-    def none_came(self) -> bool:
-        return self.board.id == 0 and not self.infeed.moving()
-
-    def board_gone(self) -> bool:
-        return self.board.id == 0 and not self.outfeed.moving()
-
-    def board_kept(self) -> bool:
-        return self.board.id != 0 and not self.outfeed.moving()
-
-    def transport_in(self) -> bool:
-        return self.infeed.moving()
-
-    def transport_out(self) -> bool:
-        return self.outfeed.moving()
-
-    def done_with(self) -> bool:
-        return self.board.work_done & PLACED != 0 or passes_through(self.board)
+    def work_here(self) -> int:
+        return PLACED
 
     def program_there(self) -> bool:
-        verified = self.recipe.verified(self.recipe_active, self.version_active)
+        verified = self.recipe_verified()
         return verified and self.feeders.settings_taken()
 
     def lost_again(self) -> bool:
@@ -232,14 +194,11 @@ class Placer(Cell):
         self.unclamp = self.board.id == 0 or self.unit.step >= RELEASING
         free = self.board_gone() and self.unit.step <= FILLING and self.unclamped
         asks = free and self.program_there()
-        filling = self.infeed.take(self.board, asks, self.board_at_stop, self.board_at_entry)
-        ready = self.unit.step == DELIVER and self.unclamped
-        emptying = self.outfeed.give(self.board, ready, not self.board_at_stop)
-        self.belt_run = (filling or emptying) and self.unclamped
+        offers = self.unit.step == DELIVER and self.unclamped
+        self.belt_run = self.convey(asks, offers) and self.unclamped
         self.correction_x_um = self.offset_x_um_wanted
         self.correction_y_um = self.offset_y_um_wanted
-        self.recipe_number = self.recipe.number
-        self.recipe_version = self.recipe.version
+        self.send_recipe()
 
     def judging(self) -> None:
         """Who is it, can it still be placed, and was it let go while its parts were being placed?"""

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from cellrt import (
     Cause,
-    Cell,
     Command,
-    Infeed,
     Input,
     Interlock,
-    Outfeed,
     Output,
     Parameter,
-    Recipe,
     Result,
     Sequence,
     Step,
@@ -23,7 +19,8 @@ from cellrt import (
     to,
 )
 from cellrt.blocks import LIMIT
-from cells.work import PRINTED, READ_WITHIN_NS, identify, passes_through
+from cells.station import Station
+from cells.work import PRINTED, READ_WITHIN_NS, identify
 
 N_A_PCT = -10.0 / 3.0
 """A softer squeegee leaves more paste: so much pressure for each % of volume."""
@@ -32,7 +29,7 @@ WIRE_N, WIRE_MM_S = 0.1, 0.1
 """Resolution of the settings on the wire."""
 
 
-class Printer(Cell):
+class Printer(Station):
     """Prints each board once.
 
     * The belt runs only while the clamp is open.
@@ -49,12 +46,6 @@ class Printer(Cell):
     * Low paste holds the printer between boards; the rest of the line drains.
     """
 
-    infeed: Infeed
-    outfeed: Outfeed
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
-    board_at_entry: bool = Input()
-    board_at_stop: bool = Input()
     clamped: bool = Input()
     unclamped: bool = Input()
     printing: bool = Input()
@@ -63,21 +54,17 @@ class Printer(Cell):
     kneading: bool = Input()
     rear: bool = Input(doc="the next stroke goes from the rear to the front")
     paste_low: bool = Input()
-    fault: bool = Input()
     pressure_N: float = Input(unit="N", low=0.0, high=200.0)
     stroke_mm: float = Input(unit="mm", low=0.0, high=400.0)
     offset_x_um: float = Input(unit="um", low=-500.0, high=500.0, doc="of the last print")
     offset_y_um: float = Input(unit="um", low=-500.0, high=500.0, doc="of the last print")
     paste_pct: float = Input(unit="%", low=0.0, high=100.0)
     temperature_degC: float = Input(unit="degC", low=0.0, high=60.0)
-    barcode: int = Input(doc="board under the scanner; 0 none")
     prints_since_wipe: int = Input()
     wipes: int = Input(doc="full wipes that the machine has counted")
     pause_s: float = Input(unit="s", doc="since a squeegee last moved the paste")
     pressure_set_N: float = Input(unit="N", low=0.0, high=200.0, doc="as the machine has it")
     speed_set_mm_s: float = Input(unit="mm/s", low=0.0, high=200.0, doc="as the machine has it")
-    recipe_active: int = Input(doc="recipe that the machine works by")
-    version_active: int = Input(doc="version of the recipe that the machine works by")
     recipe_refused: bool = Input(doc="settings are beyond the machine's own limits")
 
     belt_run: bool = Output(safe=always(to(False)))
@@ -99,10 +86,6 @@ class Printer(Cell):
     correction_x_um: float = Output(safe=always(to(0.0)), unit="um", low=-200.0, high=200.0)
     correction_y_um: float = Output(safe=always(to(0.0)), unit="um", low=-200.0, high=200.0)
 
-    recipe_number: int = Output(safe=always(to(0)))
-    recipe_version: int = Output(safe=always(to(0)))
-
-    recipe: Recipe
     pressure_N_wanted: float = Parameter(80.0, unit="N", low=30.0, high=150.0, recipe=True)
     stroke_mm_s_wanted: float = Parameter(80.0, unit="mm/s", low=20.0, high=100.0, recipe=True)
     front_x_um_wanted: float = Parameter(0.0, unit="um", low=-100.0, high=100.0)
@@ -122,8 +105,7 @@ class Printer(Cell):
     started: bool = Var(retain=True, doc="a print of the present board was begun")
 
     interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
+        *Station.interlocks,
         Interlock("machine_well", Cause.PROCESS),
         Interlock("paste_enough", Cause.NONE, Command.HOLD, only_running=True),
     )
@@ -149,32 +131,11 @@ class Printer(Cell):
         Step("knead", {"kneaded": "empty"}, within_s=30.0),
     )
 
-    def machine_well(self) -> bool:
-        return not self.fault
-
     def paste_enough(self) -> bool:
         return not self.paste_low or self.unit.step not in (EMPTY, WIPE, KNEAD)
 
-    def has_board(self) -> bool:
-        return self.board.id != 0
-
-    def none_came(self) -> bool:
-        return self.board.id == 0 and not self.infeed.moving()
-
-    def board_gone(self) -> bool:
-        return self.board.id == 0 and not self.outfeed.moving()
-
-    def board_kept(self) -> bool:
-        return self.board.id != 0 and not self.outfeed.moving()
-
-    def transport_in(self) -> bool:
-        return self.infeed.moving()
-
-    def transport_out(self) -> bool:
-        return self.outfeed.moving()
-
-    def done_with(self) -> bool:
-        return self.board.work_done & PRINTED != 0 or passes_through(self.board)
+    def work_here(self) -> int:
+        return PRINTED
 
     def ready_to_print(self) -> bool:
         return not self.started and self.barcode == self.board.id
@@ -197,7 +158,7 @@ class Printer(Cell):
         """The machine has said that it works by the recipe, with the settings that it was sent."""
         pressure_well = abs(self.pressure_set_N - self.pressure_setpoint_N) <= WIRE_N
         speed_well = abs(self.speed_set_mm_s - self.stroke_speed_mm_s) <= WIRE_MM_S
-        known = self.recipe.verified(self.recipe_active, self.version_active)
+        known = self.recipe_verified()
         return known and pressure_well and speed_well
 
     def work_complete(self) -> bool:
@@ -208,10 +169,7 @@ class Printer(Cell):
         self.set_machine()
         free = self.board_gone() and self.unit.step <= FILLING and self.set_up()
         free = free and not self.wipe_due() and not self.dry()
-        filling = self.infeed.take(self.board, free, self.board_at_stop, self.board_at_entry)
-        ready = self.unit.step == DELIVER
-        emptying = self.outfeed.give(self.board, ready, not self.board_at_stop)
-        self.belt_run = (filling or emptying) and self.unclamped
+        self.belt_run = self.convey(free, self.unit.step == DELIVER) and self.unclamped
         self.clamp = False
         self.print_start = False
         self.wipe_start = False
@@ -221,8 +179,7 @@ class Printer(Cell):
 
     def set_machine(self) -> None:
         """Recipe, settings and corrections."""
-        self.recipe_number = self.recipe.number
-        self.recipe_version = self.recipe.version
+        self.send_recipe()
         softer_N = N_A_PCT * self.volume_pct_wanted
         self.pressure_setpoint_N = self.pressure_N_wanted + LIMIT(
             -MOST_CORRECTION_N, softer_N, MOST_CORRECTION_N

@@ -9,12 +9,9 @@ from cellrt import (
     Array,
     Board,
     Cause,
-    Cell,
     Command,
-    Infeed,
     Input,
     Interlock,
-    Outfeed,
     Output,
     Parameter,
     Recipe,
@@ -28,6 +25,7 @@ from cellrt import (
 )
 from cellrt.blocks import LIMIT
 from cellrt.tags import Scalar
+from cells.machine import Machine
 from cells.oven import BELT, PLACES, RUN_OUT_S, SETTING, STUB, ZONES, Passenger, Probe, Zone
 from cells.profile import BOARD_MM, CHAIN_MM, in_window, objection, predict
 from cells.work import SOLDERED, condemn, passes_through
@@ -54,7 +52,7 @@ RUNS_BITS = sum(
 EXECUTE, CLEARING = int(State.EXECUTE), int(State.CLEARING)
 
 
-class Reflow(Cell):
+class Reflow(Machine):
     """Carries boards through the heat; it cannot wait.
 
     * A board is asked for only while the oven is warm, works by the recipe, and every board inside and
@@ -69,11 +67,7 @@ class Reflow(Cell):
     * Settings change only while no board is inside.
     """
 
-    infeed: Infeed
-    outfeed: Outfeed
     recipe: Recipe
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
     board_at_entry: bool = Input(doc="light barrier at the entry belt's beginning")
     board_at_stop: bool = Input(doc="light barrier at the entry belt's end")
     board_at_chain: bool = Input(doc="light barrier at the chain's beginning")
@@ -148,8 +142,7 @@ class Reflow(Cell):
     runs_out: ClassVar[bool] = True
     finish_s: ClassVar[float] = RUN_OUT_S
     interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
+        *Machine.interlocks,
         Interlock("cut_out_closed", Cause.PROCESS),
         Interlock("chain_free", Cause.PROCESS),
         Interlock("zones_well", Cause.NONE, Command.HOLD, only_running=True),
@@ -184,20 +177,11 @@ class Reflow(Cell):
     def fans_turn(self) -> bool:
         return self.fans_well or not self.released
 
-    def has_board(self) -> bool:
-        return self.board.id != 0
-
-    def transport_in(self) -> bool:
-        return self.infeed.moving()
-
     def is_warm(self) -> bool:
         return self.warm
 
     def is_cold(self) -> bool:
         return not self.warm
-
-    def none_came(self) -> bool:
-        return self.board.id == 0 and not self.infeed.moving()
 
     def may_feed(self) -> bool:
         """The entry is open, and the one before is far enough ahead."""

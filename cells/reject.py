@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from cellrt import (
-    Cause,
-    Cell,
-    Command,
-    Infeed,
-    Input,
-    Interlock,
-    Outfeed,
-    Output,
-    Sequence,
-    Step,
-    always,
-    to,
-)
+from cellrt import Cause, Command, Input, Interlock, Output, Sequence, Step, always, to
+from cells.machine import Machine
 from cells.work import passes_through
 
 
-class RejectConveyor(Cell):
+class RejectConveyor(Machine):
     """One board at a time. A board that has failed, or whose route leaves the line, goes aside.
 
     * The pusher moves only while the belt stands and the stack has room.
     * A full stack holds this cell with a board to reject; good boards go on.
     """
 
-    infeed: Infeed
-    outfeed: Outfeed
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
     board_at_entry: bool = Input(doc="light barrier at the belt's beginning")
     board_at_exit: bool = Input(doc="light barrier at the belt's stop")
     pusher_home: bool = Input()
@@ -38,8 +22,7 @@ class RejectConveyor(Cell):
     push: bool = Output(safe=always(to(False)), doc="pusher out, on its rising edge")
 
     interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
+        *Machine.interlocks,
         Interlock("stack_has_room", Cause.NONE, Command.HOLD, only_running=True),
     )
     sequence = Sequence(
@@ -57,24 +40,6 @@ class RejectConveyor(Cell):
     def stack_has_room(self) -> bool:
         waits = self.board.id != 0 and passes_through(self.board)
         return not (self.stack_full and waits and self.unit.step == SORTING)
-
-    def has_board(self) -> bool:
-        return self.board.id != 0
-
-    def none_came(self) -> bool:
-        return self.board.id == 0 and not self.infeed.moving()
-
-    def board_gone(self) -> bool:
-        return self.board.id == 0 and not self.outfeed.moving()
-
-    def board_kept(self) -> bool:
-        return self.board.id != 0 and not self.outfeed.moving()
-
-    def transport_in(self) -> bool:
-        return self.infeed.moving()
-
-    def transport_out(self) -> bool:
-        return self.outfeed.moving()
 
     def is_reject(self) -> bool:
         return passes_through(self.board) and not self.stack_full and not self.outfeed.moving()

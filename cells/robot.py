@@ -6,7 +6,6 @@ from cellrt import (
     MS,
     Array,
     Cause,
-    Cell,
     Command,
     Infeed,
     Input,
@@ -26,6 +25,7 @@ from cellrt import (
 )
 from cellrt.blocks import LIMIT
 from cells.arm import HOME, MAGAZINE, NEST, SCRAP, STAND, Arm
+from cells.machine import Guarded
 from cells.rack import Rack
 from cells.work import condemn, identify
 
@@ -40,7 +40,7 @@ HOLDING, HELD = int(State.HOLDING), int(State.HELD)
 PRODUCTION = int(Mode.PRODUCTION)
 
 
-class Robot(Cell):
+class Robot(Guarded):
     """One board at a time, by its result: good into a magazine, failed onto the rework stand, what
     is to be removed or is not who it should be into the scrap box.
 
@@ -57,8 +57,6 @@ class Robot(Cell):
     infeed: Infeed
     arm: Arm
     racks: Array[Rack] = array(RACKS)
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
     nest_entry: bool = Input(doc="light barrier at the nest's beginning")
     nest_seated: bool = Input(doc="a board lies in the nest at its stop")
     nest_busy: bool = Input(doc="the nest's belt moves, or a board lies across its beginning")
@@ -84,8 +82,7 @@ class Robot(Cell):
     scrapped: int = Var(retain=True, doc="boards laid into the scrap box, or lost")
 
     interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
+        *Guarded.interlocks,
         Interlock("arm_well", Cause.PROCESS),
         Interlock("zone_unshared", Cause.PROCESS),
         Interlock("in_automatic", Cause.NONE, Command.HOLD, only_running=True),

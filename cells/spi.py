@@ -8,15 +8,11 @@ from enum import IntEnum
 from cellrt import (
     Array,
     Cause,
-    Cell,
     Command,
-    Infeed,
     Input,
     Interlock,
-    Outfeed,
     Output,
     Parameter,
-    Recipe,
     Record,
     Result,
     Sequence,
@@ -29,7 +25,8 @@ from cellrt import (
     to,
 )
 from cellrt.blocks import DIV
-from cells.work import MEASURED, READ_WITHIN_NS, SETTLED_NS, SOONEST_NS, identify, passes_through
+from cells.station import Station
+from cells.work import MEASURED, SETTLED_NS, SOONEST_NS
 
 GROUPS = 8
 WIRE_UM = 0.05
@@ -63,7 +60,7 @@ def used_pct(value: float, low: float, high: float) -> float:
     return DIV(100.0 * abs(value - middle), half, 1e6)
 
 
-class Spi(Cell):
+class Spi(Station):
     """Measures each printed board once, and judges it here.
 
     The machine only measures: the limits are this cell's parameters, so that they are versioned with
@@ -80,17 +77,9 @@ class Spi(Cell):
       begins a new count.
     """
 
-    infeed: Infeed
-    outfeed: Outfeed
-    estop_released: bool = Input()
-    guards_closed: bool = Input()
-    board_at_entry: bool = Input()
-    board_at_stop: bool = Input()
     standing: bool = Input(doc="the belt stands")
-    barcode: int = Input(doc="board under the scanner; 0 none")
     busy: bool = Input(doc="a look is under way")
     done: bool = Input(doc="a look ended well")
-    fault: bool = Input(doc="a start was refused or a look cut short")
     looked: int = Input(doc="board that the result is of")
     groups: Array[Group] = array(GROUPS)
     offset_x_um: float = Input(unit="um", low=-500.0, high=500.0)
@@ -101,18 +90,13 @@ class Spi(Cell):
     area_pct: float = Input(unit="%", low=0.0, high=500.0, doc="mean of all pads")
     least_pct: float = Input(unit="%", low=0.0, high=1000.0, doc="volume of the emptiest pad")
     most_pct: float = Input(unit="%", low=0.0, high=1000.0, doc="volume of the fullest pad")
-    recipe_active: int = Input(doc="recipe that the machine works by")
-    version_active: int = Input(doc="version of the recipe that the machine works by")
     recipe_refused: bool = Input(doc="settings are beyond the machine's own limits")
     stencil_um: float = Input(unit="um", low=0.0, high=500.0, doc="as the machine has it")
 
     run: bool = Output(safe=always(to(False)), doc="belt motor")
     look_start: bool = Output(safe=always(to(False)), doc="starts one look on its rising edge")
-    recipe_number: int = Output(safe=always(to(0)))
-    recipe_version: int = Output(safe=always(to(0)))
     stencil_setpoint_um: float = Output(safe=always(to(0.0)), unit="um", low=0.0, high=500.0)
 
-    recipe: Recipe
     stencil_um_wanted: float = Parameter(120.0, unit="um", low=80.0, high=200.0, recipe=True)
     volume_least_pct: float = Parameter(80.0, unit="%", low=0.0, high=200.0, recipe=True)
     volume_most_pct: float = Parameter(120.0, unit="%", low=0.0, high=200.0, recipe=True)
@@ -131,8 +115,7 @@ class Spi(Cell):
     fails_in_row: int = Var(retain=True, doc="boards failed since the last good one")
 
     interlocks = (
-        Interlock("estop_released", Cause.ESTOP),
-        Interlock("guards_closed", Cause.GUARD),
+        *Station.interlocks,
         Interlock("machine_well", Cause.PROCESS),
         Interlock("few_fails_in_row", Cause.NONE, Command.HOLD, only_running=True),
     )
@@ -158,32 +141,11 @@ class Spi(Cell):
                 return f"{least} must be less than {most}"
         return None
 
-    def machine_well(self) -> bool:
-        return not self.fault
-
     def few_fails_in_row(self) -> bool:
         return self.fails_in_row < self.fails_most or self.unit.state == UNHOLDING
 
-    def has_board(self) -> bool:
-        return self.board.id != 0
-
-    def none_came(self) -> bool:
-        return self.board.id == 0 and not self.infeed.moving()
-
-    def board_gone(self) -> bool:
-        return self.board.id == 0 and not self.outfeed.moving()
-
-    def board_kept(self) -> bool:
-        return self.board.id != 0 and not self.outfeed.moving()
-
-    def transport_in(self) -> bool:
-        return self.infeed.moving()
-
-    def transport_out(self) -> bool:
-        return self.outfeed.moving()
-
-    def done_with(self) -> bool:
-        return self.board.work_done & MEASURED != 0 or passes_through(self.board)
+    def work_here(self) -> int:
+        return MEASURED
 
     def ready_to_look(self) -> bool:
         return self.barcode == self.board.id and self.standing
@@ -198,7 +160,7 @@ class Spi(Cell):
     def set_up(self) -> bool:
         """The machine has said that it works by the recipe, with the settings that it was sent."""
         well = abs(self.stencil_um - self.stencil_setpoint_um) <= WIRE_UM
-        return well and self.recipe.verified(self.recipe_active, self.version_active)
+        return well and self.recipe_verified()
 
     def unholding(self) -> bool:
         """Somebody has seen to it that boards fail: count anew."""
@@ -212,20 +174,11 @@ class Spi(Cell):
 
     def execute(self) -> None:
         """Recipe, belt and ports; a look is switched on by its step."""
-        self.recipe_number = self.recipe.number
-        self.recipe_version = self.recipe.version
+        self.send_recipe()
         self.stencil_setpoint_um = self.stencil_um_wanted
         free = self.board_gone() and self.unit.step <= FILLING and self.set_up()
-        filling = self.infeed.take(self.board, free, self.board_at_stop, self.board_at_entry)
-        ready = self.unit.step == DELIVER
-        emptying = self.outfeed.give(self.board, ready, not self.board_at_stop)
-        self.run = filling or emptying
+        self.run = self.convey(free, self.unit.step == DELIVER)
         self.look_start = False
-
-    def judging(self) -> None:
-        """Is it the board that was announced?"""
-        if not self.done_with() and self.step_ns() >= READ_WITHIN_NS:
-            identify(self.board, self.barcode)
 
     def looking(self) -> None:
         self.look_start = True

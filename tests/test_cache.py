@@ -22,6 +22,13 @@ class Counter(Record):
     def update(self, by: int) -> int:
         self.count += by
         return self.count
+
+class Base(Record):
+    """What a machine inherits."""
+    extra: int = Var()
+
+    def extended(self, by: int) -> int:
+        return by + 0
 '''
 HELP = """
 from cellrt import compiled
@@ -38,13 +45,13 @@ from cellrt import Record, Var
 
 TABLE = np.array([10, 20, 30], np.int64)
 
-class Machine(Record):
-    """Uses a block, a callee in another file, a constant of a module and a table."""
+class Machine(parts.Base):
+    """Uses a block, a callee in another file, a base's method, a constant and a table."""
     out: int = Var()
     counter: parts.Counter
 
     def scan(self) -> None:
-        self.out = doubled(self.counter.update(1)) + 100 * parts.GAIN + 1000 * TABLE[1]
+        self.out = self.extended(doubled(self.counter.update(1))) + 100 * parts.GAIN + 1000 * TABLE[1]
 '''
 ASK = """
 import json
@@ -59,6 +66,7 @@ print(json.dumps({"out": int(record["out"][0]), "hits": made._cache.hits}))
 EDITS = {
     "a callee in another file": ("helping.py", "2 * x", "5 * x", 20305),
     "a block": ("parts.py", "self.count += by", "self.count += by + 3", 20308),
+    "a base's method": ("parts.py", "by + 0", "by + 7", 20309),
     "a constant": ("parts.py", "GAIN = 3", "GAIN = 4", 20402),
     "a table": ("machine.py", "[10, 20, 30]", "[10, 21, 30]", 21302),
 }
