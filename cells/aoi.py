@@ -125,8 +125,7 @@ class Aoi(Station):
 
     def set_up(self) -> bool:
         """The machine has said that it works by the recipe, with the settings that it was sent."""
-        known = self.recipe_verified()
-        return known and self.parts == self.parts_setpoint
+        return self.recipe_verified() and self.parts == self.parts_setpoint
 
     def unholding(self) -> bool:
         """Somebody has seen to the calls: count anew."""

@@ -165,8 +165,7 @@ class Placer(Station):
         return PLACED
 
     def program_there(self) -> bool:
-        verified = self.recipe_verified()
-        return verified and self.feeders.settings_taken()
+        return self.recipe_verified() and self.feeders.settings_taken()
 
     def lost_again(self) -> bool:
         return self.fiducials_lost and self.reclamped

@@ -158,8 +158,7 @@ class Printer(Station):
         """The machine has said that it works by the recipe, with the settings that it was sent."""
         pressure_well = abs(self.pressure_set_N - self.pressure_setpoint_N) <= WIRE_N
         speed_well = abs(self.speed_set_mm_s - self.stroke_speed_mm_s) <= WIRE_MM_S
-        known = self.recipe_verified()
-        return known and pressure_well and speed_well
+        return self.recipe_verified() and pressure_well and speed_well
 
     def work_complete(self) -> bool:
         return self.unit.step not in (CLAMPING, STROKE, RELEASING, WIPE, KNEAD)

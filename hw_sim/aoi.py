@@ -6,12 +6,12 @@ import math
 from enum import IntEnum
 from typing import ClassVar
 
-from cellrt.chance import uniform
 from cellrt.compiled import compiled
 from cellrt.tags import Var
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap
 from hw_sim.belt import Board
-from hw_sim.device import WATCHDOG_MS, SimDevice
+from hw_sim.device import SimDevice
+from hw_sim.points import WATCHDOG_NODES, bit, opcua_map, u32
 from hw_sim.recipe import Recipe
 from hw_sim.stage import Stage
 
@@ -29,9 +29,6 @@ COLD_PPM, HOT_PPM, TORN_PPM = 10_000.0, 2_000.0, 50_000.0
 VOLUME_FREE_PCT, VOLUME_PPM_A_PCT = 20.0, 100.0
 OFFSET_FREE_UM, OFFSET_PPM_A_UM = 75.0, 20.0
 """Paste this far from nominal costs nothing, beyond it so much a part."""
-
-DEVICE = 0
-"""A device's own seed tells devices apart already."""
 
 
 class Draw(IntEnum):
@@ -73,14 +70,6 @@ def solder_ppm(board: Board, base_ppm: float) -> float:
     return ppm + (TORN_PPM if board.defective else 0.0)
 
 
-def _bit(name: str, node: str) -> Point:
-    return Point(name, node, Wire.BOOL)
-
-
-def _count(name: str, node: str) -> Point:
-    return Point(name, node, Wire.U32)
-
-
 class Aoi(SimDevice):
     """Optical inspection machine.
 
@@ -110,44 +99,37 @@ class Aoi(SimDevice):
     calls_shifted: int = Var(doc="of these, parts beyond their tolerance")
     calls_solder: int = Var(doc="of these, bad joints")
     looks: int = Var(doc="1: the calls are a first look's; 2: a second one's")
-    power_on: bool = Var(doc="drives have power")
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="opcua",
+    device_map: ClassVar[DeviceMap] = opcua_map(
         namespace="urn:hw-sim:aoi",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=_count("heartbeat", "Heartbeat"),
-        counter=_count("counter", "Counter"),
         inputs=(
-            _bit("stage.at_entry", "Belt.AtEntry"),
-            _bit("stage.at_stop", "Belt.AtStop"),
-            _bit("stage.standing", "Belt.Standing"),
-            _count("stage.barcode", "Scanner.Barcode"),
-            _count("calls", "Result.Calls"),
-            _count("calls_missing", "Result.Missing"),
-            _count("calls_shifted", "Result.Shifted"),
-            _count("calls_solder", "Result.Solder"),
-            _count("looks", "Result.Looks"),
-            _count("stage.looked", "Result.Board"),
-            _bit("stage.busy", "Look.Busy"),
-            _bit("stage.done", "Look.Done"),
-            _bit("stage.fault", "Look.Fault"),
-            _count("recipe.active", "Recipe.Active"),
-            _count("recipe.version_active", "Recipe.VersionActive"),
-            _bit("recipe.refused", "Recipe.Refused"),
-            _count("parts", "Recipe.PartsActive"),
-            _bit("power_on", "PowerOn"),
-            _bit("watchdog.safe", "Watchdog.Safe"),
-            _count("watchdog.trips", "Watchdog.Trips"),
-            _count("watchdog.tripped_ms", "Watchdog.TrippedMs"),
+            bit("stage.at_entry", "Belt.AtEntry"),
+            bit("stage.at_stop", "Belt.AtStop"),
+            bit("stage.standing", "Belt.Standing"),
+            u32("stage.barcode", "Scanner.Barcode"),
+            u32("calls", "Result.Calls"),
+            u32("calls_missing", "Result.Missing"),
+            u32("calls_shifted", "Result.Shifted"),
+            u32("calls_solder", "Result.Solder"),
+            u32("looks", "Result.Looks"),
+            u32("stage.looked", "Result.Board"),
+            bit("stage.busy", "Look.Busy"),
+            bit("stage.done", "Look.Done"),
+            bit("stage.fault", "Look.Fault"),
+            u32("recipe.active", "Recipe.Active"),
+            u32("recipe.version_active", "Recipe.VersionActive"),
+            bit("recipe.refused", "Recipe.Refused"),
+            u32("parts", "Recipe.PartsActive"),
+            bit("power_on", "PowerOn"),
+            *WATCHDOG_NODES,
         ),
         outputs=(
-            _bit("stage.run", "Belt.Run"),
-            _bit("again", "Look.Again"),
-            _bit("stage.look_start", "Look.Start"),
-            _count("recipe.number", "Recipe.Number"),
-            _count("recipe.version", "Recipe.Version"),
-            _count("parts_setpoint", "Recipe.Parts"),
+            bit("stage.run", "Belt.Run"),
+            bit("again", "Look.Again"),
+            bit("stage.look_start", "Look.Start"),
+            u32("recipe.number", "Recipe.Number"),
+            u32("recipe.version", "Recipe.Version"),
+            u32("parts_setpoint", "Recipe.Parts"),
         ),
     )
 
@@ -160,11 +142,10 @@ class Aoi(SimDevice):
             self.parts = self.parts_setpoint
         if stage.asked(live):
             self.second = self.again
-            first_s = LEAST_S + MORE_S * uniform(self.seed, DEVICE, stage.belt.board.id, DRAW_TIME)
+            first_s = LEAST_S + MORE_S * self.draw_uniform(stage.belt.board.id, DRAW_TIME)
             stage.begin(AGAIN_S if self.second else first_s)
         if stage.look(live, self.dt_s):
             self.inspect(stage.belt.board)
-        self.power_on = self.powered
 
     def carried(self) -> int:
         """A board on the belt."""
@@ -207,4 +188,4 @@ class Aoi(SimDevice):
 
     def chance(self, board: int, part: int, purpose: int) -> float:
         """A draw of one part of a board."""
-        return uniform(self.seed, DEVICE, board, 16 * part + purpose)
+        return self.draw_uniform(board, 16 * part + purpose)

@@ -121,6 +121,10 @@ class Belt(Record):
         ahead = self.exit.tail_mm > 0.0 and at_mm >= self.length_mm - self.exit.tail_mm
         return own or behind or ahead
 
+    def read(self, at_mm: float) -> int:
+        """What a scanner reads there: the id of the board that this belt carries; 0 none."""
+        return self.board.id if self.sees(at_mm) else 0
+
     def is_spanned(self) -> bool:
         """A board lies across this belt's beginning."""
         return self.entry.overhang_mm > 0.0 or (self.board.id != 0 and self.position_mm < BOARD_MM)

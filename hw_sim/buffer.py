@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from cellrt.tags import Array, Record, Var, array
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap
 from hw_sim.belt import Belt, Board
-from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice
+from hw_sim.device import Contactor, SimDevice
+from hw_sim.points import bit, health_registers, modbus_map, u16
 
 SLOTS = 20
 BELT_MM, BELT_MM_S = 320.0, 200.0
@@ -20,10 +21,6 @@ class Slot(Record):
 
     board: Board
     position_mm: float = Var(unit="mm", doc="leading edge from the belt's beginning")
-
-
-def _bit(name: str, address: str) -> Point:
-    return Point(name, address, Wire.BOOL)
 
 
 class Buffer(SimDevice):
@@ -50,28 +47,20 @@ class Buffer(SimDevice):
     slot_occupied: bool = Var(doc="a board lies in the slot between the conveyors")
     in_position: bool = Var(True, doc="a slot stands between the conveyors")
     slot: int = Var(1, doc="which one; 0: the lift is between two")
-    power_on: bool = Var(doc="drives have power")
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="modbus",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "holding:0", Wire.U16),
-        counter=Point("counter", "input:0", Wire.U16),
+    device_map: ClassVar[DeviceMap] = modbus_map(
         inputs=(
-            _bit("board_at_entry", "discrete:0"),
-            _bit("board_at_stop", "discrete:1"),
-            _bit("slot_occupied", "discrete:2"),
-            _bit("in_position", "discrete:3"),
-            _bit("power_on", "discrete:4"),
-            _bit("watchdog.safe", "discrete:5"),
-            Point("slot", "input:10", Wire.U16),
-            Point("watchdog.trips", "input:11", Wire.U16),
-            Point("watchdog.tripped_ms", "input:12", Wire.U16),
+            bit("board_at_entry", "discrete:0"),
+            bit("board_at_stop", "discrete:1"),
+            bit("slot_occupied", "discrete:2"),
+            bit("in_position", "discrete:3"),
+            *health_registers(4, 11),
+            u16("slot", "input:10"),
         ),
         outputs=(
-            _bit("belt_run", "coil:0"),
-            _bit("lift_run", "coil:1"),
-            Point("lift_to", "holding:1", Wire.U16),
+            bit("belt_run", "coil:0"),
+            bit("lift_run", "coil:1"),
+            u16("lift_to", "holding:1"),
         ),
     )
 
@@ -86,7 +75,6 @@ class Buffer(SimDevice):
         self.slot_occupied = self.belt.board.id != 0
         self.in_position = not self.away
         self.slot = 0 if self.away else round(self.place)
-        self.power_on = self.powered
 
     def carried(self) -> int:
         """A board on the belt, and those in the slots."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from cellrt.tags import Record, Var
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap
 from hw_sim.belt import Belt
 from hw_sim.census import Counts
-from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice, countdown
+from hw_sim.device import Contactor, SimDevice, countdown
+from hw_sim.points import bit, health_registers, modbus_map, u16, u32
 
 CONVEYOR_MM = 600.0
 MAGAZINE_MM = 240.0
@@ -104,10 +105,6 @@ class Lift(Record):
         return self.used >= SLOTS and self.index_left_s == 0.0
 
 
-def _bit(name: str, address: str) -> Point:
-    return Point(name, address, Wire.BOOL)
-
-
 class Coupler(SimDevice):
     """Remote I/O: loader, infeed belt, outfeed belt, magazine of 50 slots.
 
@@ -150,48 +147,40 @@ class Coupler(SimDevice):
     magazine_loaded: bool = Var(doc="a board sits in the slot")
     magazine_in_position: bool = Var(True, doc="a slot stands at the belt")
     magazine_full: bool = Var(doc="all 50 slots are used")
-    power_on: bool = Var(doc="drives have power")
     infeed_actual_mm_s: float = Var(unit="mm/s", doc="actual speed")
     outfeed_actual_mm_s: float = Var(unit="mm/s", doc="actual speed")
 
     joints: ClassVar[tuple[tuple[str, str], ...]] = (("outfeed", "magazine"),)
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="modbus",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "holding:0", Wire.U16),
-        counter=Point("counter", "input:0", Wire.U16),
+    device_map: ClassVar[DeviceMap] = modbus_map(
         inputs=(
-            _bit("stack_present", "discrete:0"),
-            _bit("pusher_home", "discrete:1"),
-            _bit("pusher_out", "discrete:2"),
-            _bit("infeed_entry", "discrete:3"),
-            _bit("infeed_exit", "discrete:4"),
-            _bit("outfeed_entry", "discrete:5"),
-            _bit("outfeed_exit", "discrete:6"),
-            _bit("magazine_entry", "discrete:7"),
-            _bit("magazine_loaded", "discrete:8"),
-            _bit("magazine_in_position", "discrete:9"),
-            _bit("magazine_full", "discrete:10"),
-            _bit("power_on", "discrete:11"),
-            _bit("watchdog.safe", "discrete:12"),
-            Point("infeed_actual_mm_s", "input:10", Wire.U16, scale=0.1),
-            Point("outfeed_actual_mm_s", "input:11", Wire.U16, scale=0.1),
-            Point("watchdog.trips", "input:12", Wire.U16),
-            Point("watchdog.tripped_ms", "input:13", Wire.U16),
-            Point("census.entered", "input:100", Wire.U32),
-            Point("census.stored", "input:102", Wire.U32),
-            Point("census.in_line", "input:104", Wire.U32),
-            Point("census.magazines_out", "input:106", Wire.U32),
+            bit("stack_present", "discrete:0"),
+            bit("pusher_home", "discrete:1"),
+            bit("pusher_out", "discrete:2"),
+            bit("infeed_entry", "discrete:3"),
+            bit("infeed_exit", "discrete:4"),
+            bit("outfeed_entry", "discrete:5"),
+            bit("outfeed_exit", "discrete:6"),
+            bit("magazine_entry", "discrete:7"),
+            bit("magazine_loaded", "discrete:8"),
+            bit("magazine_in_position", "discrete:9"),
+            bit("magazine_full", "discrete:10"),
+            *health_registers(11, 12),
+            u16("infeed_actual_mm_s", "input:10", 0.1),
+            u16("outfeed_actual_mm_s", "input:11", 0.1),
+            u32("census.entered", "input:100"),
+            u32("census.stored", "input:102"),
+            u32("census.in_line", "input:104"),
+            u32("census.magazines_out", "input:106"),
         ),
         outputs=(
-            _bit("push", "coil:0"),
-            _bit("infeed_run", "coil:1"),
-            _bit("outfeed_run", "coil:2"),
-            _bit("magazine_index", "coil:3"),
-            _bit("magazine_exchange", "coil:4"),
-            _bit("magazine_run", "coil:5"),
-            Point("infeed_speed_mm_s", "holding:1", Wire.U16),
-            Point("outfeed_speed_mm_s", "holding:2", Wire.U16),
+            bit("push", "coil:0"),
+            bit("infeed_run", "coil:1"),
+            bit("outfeed_run", "coil:2"),
+            bit("magazine_index", "coil:3"),
+            bit("magazine_exchange", "coil:4"),
+            bit("magazine_run", "coil:5"),
+            u16("infeed_speed_mm_s", "holding:1"),
+            u16("outfeed_speed_mm_s", "holding:2"),
         ),
     )
 
@@ -239,6 +228,5 @@ class Coupler(SimDevice):
         self.magazine_loaded = self.magazine.sees(LOADED_MM)
         self.magazine_in_position = self.lift.in_position()
         self.magazine_full = self.lift.is_full()
-        self.power_on = self.powered
         self.infeed_actual_mm_s = self.infeed.speed_mm_s
         self.outfeed_actual_mm_s = self.outfeed.speed_mm_s

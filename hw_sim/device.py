@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from cellrt.chance import normal, uniform
 from cellrt.compiled import compiled
 from cellrt.tags import Record, Var
 from cellrt.wire import DeviceMap, Point
@@ -82,6 +83,7 @@ class SimDevice(Record):
     counter: int = Var(doc="advances in every scan of the device")
     watchdog: Watchdog
     powered: bool = Var(True, doc="drives have power; the safety PLC cuts it")
+    power_on: bool = Var(doc="drives have power")
     tally: Counts
 
     device_map: ClassVar[DeviceMap]
@@ -103,6 +105,7 @@ class SimDevice(Record):
     def scan(self) -> None:
         """Watch the heartbeat, work, count."""
         self.watchdog.watch(self.heartbeat, self.wall_ns if self.wall_ns != 0 else self.now_ns)
+        self.power_on = self.powered
         self.work(self.powered and not self.watchdog.safe)
         self.tally.in_line = self.carried()
         self.counter = (self.counter + 1) & COUNTER_MASK
@@ -113,6 +116,14 @@ class SimDevice(Record):
     def carried(self) -> int:
         """Boards on it or in it now."""
         return 0
+
+    def draw_uniform(self, board: int, purpose: int) -> float:
+        """A draw from 0 to below 1. The device's own seed tells it apart from others."""
+        return uniform(self.seed, 0, board, purpose)
+
+    def draw_normal(self, board: int, purpose: int) -> float:
+        """A draw with mean 0 and deviation 1."""
+        return normal(self.seed, 0, board, purpose)
 
 
 @compiled

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cellrt.blocks import LIMIT
 from cellrt.chance import uniform
 from cellrt.tags import Array, Record, Var, array
-from cellrt.wire import Point, Wire
+from hw_sim.points import Points, u16, u32
 
 LANES = 20
 
@@ -23,22 +23,22 @@ MOST_PARTS = 1000
 DRAW_FEEDER = 1
 
 
-def lane_inputs(n: int) -> tuple[Point, ...]:
+def lane_inputs(n: int) -> Points:
     """What the line reads of lane n."""
     return (
-        Point(f"feeders.lanes.{n}.part", f"Lane{n}.Part", Wire.U16),
-        Point(f"feeders.lanes.{n}.reel", f"Lane{n}.Reel", Wire.U32),
-        Point(f"feeders.lanes.{n}.left", f"Lane{n}.Left", Wire.U32),
-        Point(f"feeders.lanes.{n}.picks", f"Lane{n}.Picks", Wire.U32),
-        Point(f"feeders.lanes.{n}.errors", f"Lane{n}.Errors", Wire.U32),
+        u16(f"feeders.lanes.{n}.part", f"Lane{n}.Part"),
+        u32(f"feeders.lanes.{n}.reel", f"Lane{n}.Reel"),
+        u32(f"feeders.lanes.{n}.left", f"Lane{n}.Left"),
+        u32(f"feeders.lanes.{n}.picks", f"Lane{n}.Picks"),
+        u32(f"feeders.lanes.{n}.errors", f"Lane{n}.Errors"),
     )
 
 
-def lane_outputs(n: int) -> tuple[Point, ...]:
+def lane_outputs(n: int) -> Points:
     """What the program says of lane n."""
     return (
-        Point(f"feeders.lanes.{n}.part_set", f"Program.Part{n}", Wire.U16),
-        Point(f"feeders.lanes.{n}.parts_set", f"Program.Parts{n}", Wire.U16),
+        u16(f"feeders.lanes.{n}.part_set", f"Program.Part{n}"),
+        u16(f"feeders.lanes.{n}.parts_set", f"Program.Parts{n}"),
     )
 
 

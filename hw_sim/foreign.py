@@ -5,19 +5,19 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from cellrt.chance import uniform
 from cellrt.packml import Command, State, Trigger, packml_next, trigger_of
 from cellrt.statemachine import STAY
 from cellrt.tags import Record, Var
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap
 from hw_sim.belt import Belt
-from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice, countdown
+from hw_sim.device import Contactor, SimDevice, countdown
+from hw_sim.points import bit, i32, modbus_map, opcua_map, u16, u32
 
 BELT_MM, BELT_MM_S, STOP_MM = 600.0, 200.0, 500.0
 WORK_S = 9.0
 ACTING_S = 0.5
 """How long each of its acting states takes."""
-DEVICE, DRAW_FAIL = 0, 1
+DRAW_FAIL = 1
 
 EXECUTE, STOPPED = int(State.EXECUTE), int(State.STOPPED)
 SC_BIT, ABORT_BIT = 1 << Trigger.SC, 1 << Trigger.ABORT
@@ -86,25 +86,21 @@ class Foreign(SimDevice):
     failed_available: bool = Var(doc="SMEMA: it has a failed board to give")
     state: int = Var(STOPPED, doc="PackML StateCurrent")
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="opcua",
+    device_map: ClassVar[DeviceMap] = opcua_map(
         namespace="urn:hw-sim:foreign",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "Heartbeat", Wire.U32),
-        counter=Point("counter", "Counter", Wire.U32),
         inputs=(
-            Point("machine_ready", "Smema.MachineReady", Wire.BOOL),
-            Point("board_available", "Smema.BoardAvailable", Wire.BOOL),
-            Point("failed_available", "Smema.FailedBoardAvailable", Wire.BOOL),
-            Point("state", "Status.StateCurrent", Wire.I32),
-            Point("watchdog.trips", "Watchdog.Trips", Wire.U32),
-            Point("watchdog.tripped_ms", "Watchdog.TrippedMs", Wire.U32),
+            bit("machine_ready", "Smema.MachineReady"),
+            bit("board_available", "Smema.BoardAvailable"),
+            bit("failed_available", "Smema.FailedBoardAvailable"),
+            i32("state", "Status.StateCurrent"),
+            u32("watchdog.trips", "Watchdog.Trips"),
+            u32("watchdog.tripped_ms", "Watchdog.TrippedMs"),
         ),
         outputs=(
-            Point("upstream_available", "Smema.UpstreamAvailable", Wire.BOOL),
-            Point("downstream_ready", "Smema.DownstreamReady", Wire.BOOL),
-            Point("command", "Command.CntrlCmd", Wire.I32),
-            Point("request", "Command.CmdChangeRequest", Wire.BOOL),
+            bit("upstream_available", "Smema.UpstreamAvailable"),
+            bit("downstream_ready", "Smema.DownstreamReady"),
+            i32("command", "Command.CntrlCmd"),
+            bit("request", "Command.CmdChangeRequest"),
         ),
     )
 
@@ -143,7 +139,7 @@ class Foreign(SimDevice):
 
     def is_failed(self) -> bool:
         """Its own judgement of the board."""
-        return uniform(self.seed, DEVICE, self.belt.board.id, DRAW_FAIL) < self.fail_share
+        return self.draw_uniform(self.belt.board.id, DRAW_FAIL) < self.fail_share
 
     def carried(self) -> int:
         """A board on the belt."""
@@ -153,23 +149,19 @@ class Foreign(SimDevice):
 class ForeignModbus(Foreign):
     """The same machine with a Modbus interface."""
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="modbus",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "holding:0", Wire.U16),
-        counter=Point("counter", "input:0", Wire.U16),
+    device_map: ClassVar[DeviceMap] = modbus_map(
         inputs=(
-            Point("machine_ready", "discrete:0", Wire.BOOL),
-            Point("board_available", "discrete:1", Wire.BOOL),
-            Point("failed_available", "discrete:2", Wire.BOOL),
-            Point("state", "input:1", Wire.U16),
-            Point("watchdog.trips", "input:20", Wire.U16),
-            Point("watchdog.tripped_ms", "input:21", Wire.U16),
+            bit("machine_ready", "discrete:0"),
+            bit("board_available", "discrete:1"),
+            bit("failed_available", "discrete:2"),
+            u16("state", "input:1"),
+            u16("watchdog.trips", "input:20"),
+            u16("watchdog.tripped_ms", "input:21"),
         ),
         outputs=(
-            Point("upstream_available", "coil:0", Wire.BOOL),
-            Point("downstream_ready", "coil:1", Wire.BOOL),
-            Point("command", "holding:1", Wire.U16),
-            Point("request", "coil:2", Wire.BOOL),
+            bit("upstream_available", "coil:0"),
+            bit("downstream_ready", "coil:1"),
+            u16("command", "holding:1"),
+            bit("request", "coil:2"),
         ),
     )

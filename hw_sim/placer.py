@@ -6,12 +6,12 @@ from enum import IntEnum
 from typing import ClassVar
 
 from cellrt.blocks import LIMIT
-from cellrt.chance import normal, uniform
 from cellrt.tags import Array, Record, Var, array
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap
 from hw_sim.belt import Belt
-from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice, countdown
+from hw_sim.device import Contactor, SimDevice, countdown
 from hw_sim.feeders import LANES, Feeders, Lane, lane_inputs, lane_outputs
+from hw_sim.points import WATCHDOG_NODES, Points, bit, f64, opcua_map, u16, u32
 
 BELT_MM = 400.0
 BELT_MM_S = 200.0
@@ -33,8 +33,6 @@ VACUUM_TAU_S = 0.3
 SIGMA_UM = 12.0
 DRIFT_UM, DRIFT_S = 5.0, 8 * 3600.0
 """The head drifts so far in a shift's work, then measures itself between two boards."""
-
-DEVICE = 0
 
 
 class Draw(IntEnum):
@@ -66,14 +64,10 @@ class Jaws(Record):
             self.closed = min(1.0, self.closed + step)
 
 
-def _bit(name: str, address: str) -> Point:
-    return Point(name, address, Wire.BOOL)
-
-
-def _nozzle_inputs(n: int) -> tuple[Point, ...]:
+def _nozzle_inputs(n: int) -> Points:
     return (
-        Point(f"nozzles.{n}.picks", f"Nozzle{n}.Picks", Wire.U32),
-        Point(f"nozzles.{n}.errors", f"Nozzle{n}.Errors", Wire.U32),
+        u32(f"nozzles.{n}.picks", f"Nozzle{n}.Picks"),
+        u32(f"nozzles.{n}.errors", f"Nozzle{n}.Errors"),
     )
 
 
@@ -152,7 +146,6 @@ class Placer(SimDevice):
     place_done: bool = Var(doc="every part of the board is placed; until the jaws open")
     waiting: bool = Var(doc="no allowed lane has the next part")
     fault: bool = Var(doc="a look or placing was refused; until both are off")
-    power_on: bool = Var(doc="drives have power")
     barcode: int = Var(doc="id of the board at the stop; 0 none")
     placed: int = Var(doc="parts placed on the board in the jaws, as the machine counts")
     recipe_active: int = Var(doc="number of the running program")
@@ -160,51 +153,45 @@ class Placer(SimDevice):
     nozzles_clogged: int = Var(doc="bits of the nozzles that are not used")
     vacuum_kPa: float = Var(unit="kPa", doc="of the head, below the air's pressure")
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="opcua",
+    device_map: ClassVar[DeviceMap] = opcua_map(
         namespace="urn:hw-sim:placer",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "Heartbeat", Wire.U32),
-        counter=Point("counter", "Counter", Wire.U32),
         inputs=(
-            _bit("board_at_entry", "Belt.BoardAtEntry"),
-            _bit("board_at_stop", "Belt.BoardAtStop"),
-            Point("barcode", "Belt.Barcode", Wire.U32),
-            _bit("clamped", "Jaws.Closed"),
-            _bit("unclamped", "Jaws.Opened"),
-            _bit("fiducials_found", "Vision.FiducialsFound"),
-            _bit("fiducials_lost", "Vision.FiducialsLost"),
-            _bit("begun", "Head.Begun"),
-            _bit("placing", "Head.Placing"),
-            _bit("place_done", "Head.Done"),
-            _bit("waiting", "Head.Waiting"),
-            Point("placed", "Head.Placed", Wire.U32),
-            Point("vacuum_kPa", "Head.Vacuum", Wire.F64),
-            Point("nozzles_clogged", "Head.NozzlesClogged", Wire.U16),
-            Point("feeders.jammed", "Head.LanesJammed", Wire.U32),
-            _bit("fault", "Machine.Fault"),
-            _bit("power_on", "Machine.PowerOn"),
-            Point("recipe_active", "Machine.RecipeActive", Wire.U32),
-            Point("version_active", "Machine.VersionActive", Wire.U32),
-            Point("feeders.parts_active", "Machine.PartsActive", Wire.U32),
-            Point("feeders.settings_sum", "Machine.SettingsSum", Wire.U32),
-            _bit("feeders.refused", "Machine.RecipeRefused"),
+            bit("board_at_entry", "Belt.BoardAtEntry"),
+            bit("board_at_stop", "Belt.BoardAtStop"),
+            u32("barcode", "Belt.Barcode"),
+            bit("clamped", "Jaws.Closed"),
+            bit("unclamped", "Jaws.Opened"),
+            bit("fiducials_found", "Vision.FiducialsFound"),
+            bit("fiducials_lost", "Vision.FiducialsLost"),
+            bit("begun", "Head.Begun"),
+            bit("placing", "Head.Placing"),
+            bit("place_done", "Head.Done"),
+            bit("waiting", "Head.Waiting"),
+            u32("placed", "Head.Placed"),
+            f64("vacuum_kPa", "Head.Vacuum"),
+            u16("nozzles_clogged", "Head.NozzlesClogged"),
+            u32("feeders.jammed", "Head.LanesJammed"),
+            bit("fault", "Machine.Fault"),
+            bit("power_on", "Machine.PowerOn"),
+            u32("recipe_active", "Machine.RecipeActive"),
+            u32("version_active", "Machine.VersionActive"),
+            u32("feeders.parts_active", "Machine.PartsActive"),
+            u32("feeders.settings_sum", "Machine.SettingsSum"),
+            bit("feeders.refused", "Machine.RecipeRefused"),
             *(p for n in range(LANES) for p in lane_inputs(n)),
             *(p for n in range(NOZZLES) for p in _nozzle_inputs(n)),
-            _bit("watchdog.safe", "Watchdog.Safe"),
-            Point("watchdog.trips", "Watchdog.Trips", Wire.U32),
-            Point("watchdog.tripped_ms", "Watchdog.TrippedMs", Wire.U32),
+            *WATCHDOG_NODES,
         ),
         outputs=(
-            _bit("belt_run", "Command.BeltRun"),
-            _bit("unclamp", "Command.Unclamp"),
-            _bit("look", "Command.Look"),
-            _bit("place", "Command.Place"),
-            Point("feeders.allowed", "Command.LanesAllowed", Wire.U32),
-            Point("correction_x_um", "Command.CorrectionX", Wire.F64),
-            Point("correction_y_um", "Command.CorrectionY", Wire.F64),
-            Point("recipe_number", "Program.Number", Wire.U32),
-            Point("recipe_version", "Program.Version", Wire.U32),
+            bit("belt_run", "Command.BeltRun"),
+            bit("unclamp", "Command.Unclamp"),
+            bit("look", "Command.Look"),
+            bit("place", "Command.Place"),
+            u32("feeders.allowed", "Command.LanesAllowed"),
+            f64("correction_x_um", "Command.CorrectionX"),
+            f64("correction_y_um", "Command.CorrectionY"),
+            u32("recipe_number", "Program.Number"),
+            u32("recipe_version", "Program.Version"),
             *(p for n in range(LANES) for p in lane_outputs(n)),
         ),
     )
@@ -239,9 +226,7 @@ class Placer(SimDevice):
         self.board_at_stop = self.belt.sees(STOP_MM)
         self.clamped = self.jaws.closed >= 1.0
         self.unclamped = self.jaws.closed == 0.0
-        at_stop = self.board_at_stop and self.belt.board.id != 0
-        self.barcode = self.belt.board.id if at_stop else 0
-        self.power_on = self.powered
+        self.barcode = self.belt.read(STOP_MM)
         wanted_kPa = VACUUM_KPA if live else 0.0
         self.vacuum_kPa += (wanted_kPa - self.vacuum_kPa) * min(1.0, self.dt_s / VACUUM_TAU_S)
         if self.vacuum_kPa < 1e-9:
@@ -287,7 +272,7 @@ class Placer(SimDevice):
         return self.drawn(purpose, serial) < chance_ppm * 1e-6
 
     def drawn(self, purpose: int, serial: int) -> float:
-        return uniform(self.seed, DEVICE, self.barcode, PURPOSES * serial + purpose)
+        return self.draw_uniform(self.barcode, PURPOSES * serial + purpose)
 
     def take_program(self) -> None:
         """Between two boards: the running program is what the line has set, if that is usable."""
@@ -358,8 +343,8 @@ class Placer(SimDevice):
         self.feeders.lanes[own].done += 1
         self.placed += 1
         serial = PURPOSES * self.tries
-        error_x_um = SIGMA_UM * normal(self.seed, DEVICE, board.id, serial + X)
-        error_y_um = SIGMA_UM * normal(self.seed, DEVICE, board.id, serial + Y)
+        error_x_um = SIGMA_UM * self.draw_normal(board.id, serial + X)
+        error_y_um = SIGMA_UM * self.draw_normal(board.id, serial + Y)
         off_x_um = self.offset_x_um + self.drift_um + error_x_um - board.offset_x_um
         off_y_um = self.offset_y_um + self.drift_um + error_y_um - board.offset_y_um
         if self.happens(self.drop_ppm, DROP, self.tries):

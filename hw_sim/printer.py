@@ -5,12 +5,12 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from cellrt.chance import normal, uniform
 from cellrt.tags import Record, Var
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap
 from hw_sim.belt import Belt, Board
-from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice, countdown
+from hw_sim.device import Contactor, SimDevice, countdown
 from hw_sim.paste import TORN, Paste
+from hw_sim.points import bit, health_registers, i16, modbus_map, u16, u32
 from hw_sim.recipe import Recipe
 
 BELT_MM = 400.0
@@ -40,10 +40,6 @@ PASTE_PCT_A_PRINT = 0.8
 LOW_PCT = 15.0
 REFILL_S = 60.0
 """A person sees the low paste and refills it so much later."""
-
-
-DEVICE = 0
-"""A device's own seed, which `plant.sow` gives it, tells devices apart already."""
 
 
 class Phase(IntEnum):
@@ -105,14 +101,6 @@ class Squeegee(Record):
         self.travelled_mm = 0.0
 
 
-def _bit(name: str, address: str) -> Point:
-    return Point(name, address, Wire.BOOL)
-
-
-def _tenths(name: str, address: str, wire: Wire) -> Point:
-    return Point(name, address, wire, scale=0.1)
-
-
 class Printer(SimDevice):
     """Solder-paste printer.
 
@@ -162,7 +150,6 @@ class Printer(SimDevice):
     rear: bool = Var(doc="the next stroke, or the one under way, goes from the rear to the front")
     paste_low: bool = Var(doc="paste under 15 %")
     fault: bool = Var(doc="a start was refused or a print cut short; until print_start is off")
-    power_on: bool = Var(doc="drives have power")
     pressure_N: float = Var(unit="N", doc="squeegee pressure")
     stroke_mm: float = Var(unit="mm", doc="place of the squeegee, from the front")
     offset_x_um: float = Var(unit="um", doc="of the last print, by the machine's own encoders")
@@ -175,55 +162,48 @@ class Printer(SimDevice):
     pressure_set_N: float = Var(80.0, unit="N", doc="pressure that the machine has taken over")
     speed_set_mm_s: float = Var(60.0, unit="mm/s", doc="speed that the machine has taken over")
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="modbus",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "holding:0", Wire.U16),
-        counter=Point("counter", "input:0", Wire.U16),
+    device_map: ClassVar[DeviceMap] = modbus_map(
         inputs=(
-            _bit("board_at_entry", "discrete:0"),
-            _bit("board_at_stop", "discrete:1"),
-            _bit("clamped", "discrete:2"),
-            _bit("unclamped", "discrete:3"),
-            _bit("printing", "discrete:4"),
-            _bit("print_done", "discrete:5"),
-            _bit("wiping", "discrete:6"),
-            _bit("paste_low", "discrete:7"),
-            _bit("fault", "discrete:8"),
-            _bit("power_on", "discrete:9"),
-            _bit("watchdog.safe", "discrete:10"),
-            _bit("kneading", "discrete:11"),
-            _bit("rear", "discrete:12"),
-            _bit("recipe.refused", "discrete:13"),
-            _tenths("pressure_N", "input:10", Wire.U16),
-            _tenths("stroke_mm", "input:11", Wire.U16),
-            _tenths("offset_x_um", "input:12", Wire.I16),
-            _tenths("offset_y_um", "input:13", Wire.I16),
-            _tenths("paste_pct", "input:14", Wire.U16),
-            _tenths("temperature_degC", "input:15", Wire.I16),
-            Point("barcode", "input:16", Wire.U32),
-            Point("prints_since_wipe", "input:18", Wire.U16),
-            Point("wipes", "input:19", Wire.U16),
-            Point("watchdog.trips", "input:20", Wire.U16),
-            Point("watchdog.tripped_ms", "input:21", Wire.U16),
-            Point("paste.pause_s", "input:22", Wire.U16),
-            _tenths("pressure_set_N", "input:23", Wire.U16),
-            _tenths("speed_set_mm_s", "input:24", Wire.U16),
-            Point("recipe.active", "input:25", Wire.U16),
-            Point("recipe.version_active", "input:26", Wire.U16),
+            bit("board_at_entry", "discrete:0"),
+            bit("board_at_stop", "discrete:1"),
+            bit("clamped", "discrete:2"),
+            bit("unclamped", "discrete:3"),
+            bit("printing", "discrete:4"),
+            bit("print_done", "discrete:5"),
+            bit("wiping", "discrete:6"),
+            bit("paste_low", "discrete:7"),
+            bit("fault", "discrete:8"),
+            *health_registers(9, 20),
+            bit("kneading", "discrete:11"),
+            bit("rear", "discrete:12"),
+            bit("recipe.refused", "discrete:13"),
+            u16("pressure_N", "input:10", 0.1),
+            u16("stroke_mm", "input:11", 0.1),
+            i16("offset_x_um", "input:12", 0.1),
+            i16("offset_y_um", "input:13", 0.1),
+            u16("paste_pct", "input:14", 0.1),
+            i16("temperature_degC", "input:15", 0.1),
+            u32("barcode", "input:16"),
+            u16("prints_since_wipe", "input:18"),
+            u16("wipes", "input:19"),
+            u16("paste.pause_s", "input:22"),
+            u16("pressure_set_N", "input:23", 0.1),
+            u16("speed_set_mm_s", "input:24", 0.1),
+            u16("recipe.active", "input:25"),
+            u16("recipe.version_active", "input:26"),
         ),
         outputs=(
-            _bit("belt_run", "coil:0"),
-            _bit("clamp", "coil:1"),
-            _bit("print_start", "coil:2"),
-            _bit("wipe_start", "coil:3"),
-            _tenths("pressure_setpoint_N", "holding:1", Wire.U16),
-            _tenths("stroke_speed_mm_s", "holding:2", Wire.U16),
-            _tenths("correction_x_um", "holding:3", Wire.I16),
-            _tenths("correction_y_um", "holding:4", Wire.I16),
-            _bit("knead_start", "coil:4"),
-            Point("recipe.number", "holding:5", Wire.U16),
-            Point("recipe.version", "holding:6", Wire.U16),
+            bit("belt_run", "coil:0"),
+            bit("clamp", "coil:1"),
+            bit("print_start", "coil:2"),
+            bit("wipe_start", "coil:3"),
+            u16("pressure_setpoint_N", "holding:1", 0.1),
+            u16("stroke_speed_mm_s", "holding:2", 0.1),
+            i16("correction_x_um", "holding:3", 0.1),
+            i16("correction_y_um", "holding:4", 0.1),
+            bit("knead_start", "coil:4"),
+            u16("recipe.number", "holding:5"),
+            u16("recipe.version", "holding:6"),
         ),
     )
 
@@ -259,10 +239,8 @@ class Printer(SimDevice):
         self.board_at_stop = self.belt.sees(STOP_MM)
         self.clamped = self.clamp_jaw.closed >= 1.0
         self.unclamped = self.clamp_jaw.closed == 0.0
-        legible = self.board_at_stop and self.belt.board.id != 0 and not self.smeared
-        self.barcode = self.belt.board.id if legible else 0
+        self.barcode = 0 if self.smeared else self.belt.read(STOP_MM)
         self.print_done = self.print_done and not self.unclamped
-        self.power_on = self.powered
 
     def settings_well(self) -> bool:
         """Settings sent are within what the machine can do."""
@@ -279,7 +257,7 @@ class Printer(SimDevice):
             return
         self.print_done = False
         squeegee.phase = ALIGN
-        squeegee.left_s = ALIGN_S + ALIGN_MORE_S * uniform(self.seed, DEVICE, board.id, DRAW_ALIGN)
+        squeegee.left_s = ALIGN_S + ALIGN_MORE_S * self.draw_uniform(board.id, DRAW_ALIGN)
         squeegee.speed_mm_s = self.stroke_speed_mm_s
         squeegee.pressure_N = self.pressure_setpoint_N
         squeegee.correction_x_um = self.correction_x_um
@@ -317,14 +295,14 @@ class Printer(SimDevice):
         board.prints += 1
         board.printed_ns = self.now_ns
         bias_um = -STROKE_BIAS_UM if squeegee.rear else STROKE_BIAS_UM
-        error_x_um = OFFSET_SIGMA_UM * normal(self.seed, DEVICE, board.id, DRAW_X)
-        error_y_um = OFFSET_SIGMA_UM * normal(self.seed, DEVICE, board.id, DRAW_Y) + bias_um
+        error_x_um = OFFSET_SIGMA_UM * self.draw_normal(board.id, DRAW_X)
+        error_y_um = OFFSET_SIGMA_UM * self.draw_normal(board.id, DRAW_Y) + bias_um
         self.offset_x_um = squeegee.correction_x_um + error_x_um
         self.offset_y_um = squeegee.correction_y_um + error_y_um
         board.offset_x_um = self.offset_x_um + DRIFT_UM_K * (self.temperature_degC - AMBIENT_DEGC)
         board.offset_y_um = self.offset_y_um
-        board.theta_mdeg = THETA_SIGMA_MDEG * normal(self.seed, DEVICE, board.id, DRAW_THETA)
-        deviation = normal(self.seed, DEVICE, board.id, DRAW_VOLUME)
+        board.theta_mdeg = THETA_SIGMA_MDEG * self.draw_normal(board.id, DRAW_THETA)
+        deviation = self.draw_normal(board.id, DRAW_VOLUME)
         self.paste.put(board, self.prints_since_wipe, squeegee.pressure_N, deviation)
         self.prints_since_wipe += 1
         self.paste_pct = max(0.0, self.paste_pct - PASTE_PCT_A_PRINT)

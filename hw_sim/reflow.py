@@ -5,11 +5,10 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from cellrt.chance import normal
 from cellrt.tags import Array, Record, Var, array
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap
 from hw_sim.belt import BOARD_MM, Belt
-from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice
+from hw_sim.device import Contactor, SimDevice
 from hw_sim.heat import (
     AMBIENT_DEGC,
     BOARD_TAU_S,
@@ -22,6 +21,7 @@ from hw_sim.heat import (
     RunOut,
     Zone,
 )
+from hw_sim.points import bit, health_registers, i16, modbus_map, u16, u32
 
 ZONES = 8
 PASSENGERS = 24
@@ -41,9 +41,6 @@ AT_CHAIN_END_MM, AT_EXIT_MM = 120.0, 300.0
 
 MASS_SIGMA_PCT = 1.5
 PROBE_SIGMA_K, PROBE_SIGMA_S = 0.4, 0.4
-
-DEVICE = 0
-"""A device's own seed, which `plant.sow` gives it, tells devices apart already."""
 
 
 class Draw(IntEnum):
@@ -65,14 +62,6 @@ class Probe(Record):
     liquid_s: float = Var(unit="s", doc="time above 217 degC")
     ramp_degC_s: float = Var(unit="degC/s", doc="steepest rise")
     soak_s: float = Var(unit="s", doc="time from 150 to 200 degC")
-
-
-def _bit(name: str, address: str) -> Point:
-    return Point(name, address, Wire.BOOL)
-
-
-def _scaled(name: str, address: str, scale: float, wire: Wire = Wire.U16) -> Point:
-    return Point(name, address, wire, scale)
 
 
 class Reflow(SimDevice):
@@ -120,7 +109,6 @@ class Reflow(SimDevice):
     fans_well: bool = Var(doc="all fans turn")
     cut_out_open: bool = Var(doc="the over-temperature cut-out has opened")
     recipe_refused: bool = Var(doc="the settings offered last are beyond what the oven can")
-    power_on: bool = Var(doc="drives have power")
     belt_mm: float = Var(unit="mm", doc="the chain's way since power-up")
     belt_actual_mm_s: float = Var(unit="mm/s", doc="the chain's speed")
     belt_set_mm_s: float = Var(10.33, unit="mm/s", doc="chain's speed in force")
@@ -128,48 +116,38 @@ class Reflow(SimDevice):
     version_active: int = Var(doc="its version")
     probe: Probe
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="modbus",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "holding:0", Wire.U16),
-        counter=Point("counter", "input:0", Wire.U16),
+    device_map: ClassVar[DeviceMap] = modbus_map(
         inputs=(
-            _bit("board_at_entry", "discrete:0"),
-            _bit("board_at_stop", "discrete:1"),
-            _bit("board_at_chain", "discrete:2"),
-            _bit("board_at_chain_end", "discrete:3"),
-            _bit("board_at_exit", "discrete:4"),
-            _bit("fans_well", "discrete:5"),
-            _bit("cut_out_open", "discrete:6"),
-            _bit("recipe_refused", "discrete:7"),
-            _bit("power_on", "discrete:8"),
-            _bit("watchdog.safe", "discrete:9"),
-            *(
-                _scaled(f"zones.{n}.temperature_degC", f"input:{10 + n}", 0.1, Wire.I16)
-                for n in range(ZONES)
-            ),
-            _scaled("belt_actual_mm_s", "input:20", 0.01),
-            _scaled("belt_set_mm_s", "input:21", 0.01),
-            _scaled("belt_mm", "input:22", 0.1, Wire.U32),
-            Point("probe.count", "input:24", Wire.U32),
-            _scaled("probe.peak_degC", "input:26", 0.1, Wire.I16),
-            _scaled("probe.liquid_s", "input:27", 0.1),
-            _scaled("probe.ramp_degC_s", "input:28", 0.01),
-            _scaled("probe.soak_s", "input:29", 0.1),
-            Point("recipe_active", "input:30", Wire.U16),
-            Point("version_active", "input:31", Wire.U16),
-            Point("watchdog.trips", "input:32", Wire.U16),
-            Point("watchdog.tripped_ms", "input:33", Wire.U16),
+            bit("board_at_entry", "discrete:0"),
+            bit("board_at_stop", "discrete:1"),
+            bit("board_at_chain", "discrete:2"),
+            bit("board_at_chain_end", "discrete:3"),
+            bit("board_at_exit", "discrete:4"),
+            bit("fans_well", "discrete:5"),
+            bit("cut_out_open", "discrete:6"),
+            bit("recipe_refused", "discrete:7"),
+            *health_registers(8, 32),
+            *(i16(f"zones.{n}.temperature_degC", f"input:{10 + n}", 0.1) for n in range(ZONES)),
+            u16("belt_actual_mm_s", "input:20", 0.01),
+            u16("belt_set_mm_s", "input:21", 0.01),
+            u32("belt_mm", "input:22", 0.1),
+            u32("probe.count", "input:24"),
+            i16("probe.peak_degC", "input:26", 0.1),
+            u16("probe.liquid_s", "input:27", 0.1),
+            u16("probe.ramp_degC_s", "input:28", 0.01),
+            u16("probe.soak_s", "input:29", 0.1),
+            u16("recipe_active", "input:30"),
+            u16("version_active", "input:31"),
         ),
         outputs=(
-            _bit("entry_run", "coil:0"),
-            _bit("chain_run", "coil:1"),
-            _bit("exit_run", "coil:2"),
-            _bit("fans_run", "coil:3"),
-            _scaled("belt_setpoint_mm_s", "holding:1", 0.01),
-            Point("recipe_number", "holding:2", Wire.U16),
-            Point("recipe_version", "holding:3", Wire.U16),
-            *(_scaled(f"zones.{n}.duty_pct", f"holding:{10 + n}", 0.01) for n in range(ZONES)),
+            bit("entry_run", "coil:0"),
+            bit("chain_run", "coil:1"),
+            bit("exit_run", "coil:2"),
+            bit("fans_run", "coil:3"),
+            u16("belt_setpoint_mm_s", "holding:1", 0.01),
+            u16("recipe_number", "holding:2"),
+            u16("recipe_version", "holding:3"),
+            *(u16(f"zones.{n}.duty_pct", f"holding:{10 + n}", 0.01) for n in range(ZONES)),
         ),
     )
 
@@ -242,7 +220,7 @@ class Reflow(SimDevice):
         new.position_mm = self.entry.overhang_mm
         new.degC = AMBIENT_DEGC
         mass_pct = new.board.mass_pct
-        mass_pct += MASS_SIGMA_PCT * normal(self.seed, DEVICE, new.board.id, DRAW_MASS)
+        mass_pct += MASS_SIGMA_PCT * self.draw_normal(new.board.id, DRAW_MASS)
         new.lag_s = BOARD_TAU_S * max(mass_pct, 10.0) / 100.0
         self.entry.exit.taken = new.board.id
         self.entry.exit.tail_mm = BOARD_MM - new.position_mm
@@ -271,8 +249,8 @@ class Reflow(SimDevice):
         if crosses:
             first, probe = self.passengers[0], self.probe
             number = first.board.id
-            error_K = PROBE_SIGMA_K * normal(self.seed, DEVICE, number, DRAW_PEAK)
-            error_s = PROBE_SIGMA_S * normal(self.seed, DEVICE, number, DRAW_LIQUID)
+            error_K = PROBE_SIGMA_K * self.draw_normal(number, DRAW_PEAK)
+            error_s = PROBE_SIGMA_S * self.draw_normal(number, DRAW_LIQUID)
             probe.count += 1
             probe.peak_degC = first.board.peak_degC + error_K
             probe.liquid_s = max(0.0, first.board.liquid_s + error_s)
@@ -337,4 +315,3 @@ class Reflow(SimDevice):
         self.board_at_chain = on_chain or self.entry.overhang_mm >= AT_CHAIN_MM
         self.board_at_chain_end = self.exit.sees(AT_CHAIN_END_MM)
         self.board_at_exit = self.exit.sees(AT_EXIT_MM)
-        self.power_on = self.powered

@@ -6,9 +6,10 @@ import math
 from typing import ClassVar
 
 from cellrt.tags import Record, Var
-from cellrt.wire import DeviceMap, Point, Wire
-from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice
+from cellrt.wire import DeviceMap
+from hw_sim.device import Contactor, SimDevice
 from hw_sim.places import HOME, NONE, REACH_MM, in_nest_zone, is_slot, x_of_mm, z_of_mm
+from hw_sim.points import WATCHDOG_NODES, bit, f64, i32, opcua_map
 
 X_MOST_MM, Z_MOST_MM = 1800.0, 650.0
 """Travel of the axes from 0; that of y is `REACH_MM`."""
@@ -68,18 +69,6 @@ class Axis(Record):
         return abs(target_mm - self.at_mm) > SAME_MM
 
 
-def _bit(name: str, address: str) -> Point:
-    return Point(name, address, Wire.BOOL)
-
-
-def _word(name: str, address: str) -> Point:
-    return Point(name, address, Wire.I32)
-
-
-def _real(name: str, address: str) -> Point:
-    return Point(name, address, Wire.F64)
-
-
 class Robot(SimDevice):
     """Robot arm: x along the places, y into them, z up.
 
@@ -130,46 +119,39 @@ class Robot(SimDevice):
     zone_stop: bool = Var(doc="the zone's supervision stopped the arm; until run is off")
     nest_zone: bool = Var(doc="the arm reaches into the nest's zone")
     automatic: bool = Var(True, doc="the key is turned to automatic")
-    power_on: bool = Var(doc="drives have power")
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="opcua",
+    device_map: ClassVar[DeviceMap] = opcua_map(
         namespace="urn:hw-sim:robot",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "Heartbeat", Wire.U32),
-        counter=Point("counter", "Counter", Wire.U32),
         inputs=(
-            _word("order_taken", "Order.Taken"),
-            _word("order_done", "Order.Done"),
-            _word("at_position", "Arm.Position"),
-            _word("at_slot", "Arm.Slot"),
-            _bit("reached_in", "Arm.ReachedIn"),
-            _real("x.at_mm", "Arm.X"),
-            _real("y.at_mm", "Arm.Y"),
-            _real("z.at_mm", "Arm.Z"),
-            _bit("homed", "Arm.Homed"),
-            _bit("moving", "Arm.Moving"),
-            _bit("fault", "Arm.Fault"),
-            _bit("zone_stop", "Arm.ZoneStop"),
-            _bit("nest_zone", "Arm.NestZone"),
-            _bit("automatic", "Arm.Automatic"),
-            _bit("power_on", "Arm.PowerOn"),
-            _bit("watchdog.safe", "Watchdog.Safe"),
-            Point("watchdog.trips", "Watchdog.Trips", Wire.U32),
-            Point("watchdog.tripped_ms", "Watchdog.TrippedMs", Wire.U32),
+            i32("order_taken", "Order.Taken"),
+            i32("order_done", "Order.Done"),
+            i32("at_position", "Arm.Position"),
+            i32("at_slot", "Arm.Slot"),
+            bit("reached_in", "Arm.ReachedIn"),
+            f64("x.at_mm", "Arm.X"),
+            f64("y.at_mm", "Arm.Y"),
+            f64("z.at_mm", "Arm.Z"),
+            bit("homed", "Arm.Homed"),
+            bit("moving", "Arm.Moving"),
+            bit("fault", "Arm.Fault"),
+            bit("zone_stop", "Arm.ZoneStop"),
+            bit("nest_zone", "Arm.NestZone"),
+            bit("automatic", "Arm.Automatic"),
+            bit("power_on", "Arm.PowerOn"),
+            *WATCHDOG_NODES,
         ),
         outputs=(
-            _word("position", "Target.Position"),
-            _word("slot", "Target.Slot"),
-            _bit("reach", "Target.Reach"),
-            _real("x_target_mm", "Target.X"),
-            _real("y_target_mm", "Target.Y"),
-            _real("z_target_mm", "Target.Z"),
-            _real("speed_pct", "Target.Speed"),
-            _word("order", "Order.Number"),
-            _bit("run", "Order.Run"),
-            _bit("panel_manual_key", "Panel.ManualKey"),
-            _bit("panel_enabling_pressed", "Panel.EnablingPressed"),
+            i32("position", "Target.Position"),
+            i32("slot", "Target.Slot"),
+            bit("reach", "Target.Reach"),
+            f64("x_target_mm", "Target.X"),
+            f64("y_target_mm", "Target.Y"),
+            f64("z_target_mm", "Target.Z"),
+            f64("speed_pct", "Target.Speed"),
+            i32("order", "Order.Number"),
+            bit("run", "Order.Run"),
+            bit("panel_manual_key", "Panel.ManualKey"),
+            bit("panel_enabling_pressed", "Panel.EnablingPressed"),
         ),
     )
 

@@ -10,8 +10,9 @@ from enum import IntEnum
 from typing import ClassVar
 
 from cellrt.tags import Record, Var
-from cellrt.wire import DeviceMap, Point, Wire
-from hw_sim.device import WATCHDOG_MS, SimDevice
+from cellrt.wire import DeviceMap
+from hw_sim.device import SimDevice
+from hw_sim.points import WATCHDOG_NODES, bit, i32, opcua_map
 
 RESET_LEAST_S, RESET_MOST_S = 0.35, 2.0
 
@@ -41,10 +42,6 @@ class ResetButton(Record):
         self.held_s = self.held_s + dt_s if pressed else 0.0
         self.pressed = pressed
         return counts
-
-
-def _bit(name: str, address: str) -> Point:
-    return Point(name, address, Wire.BOOL)
 
 
 class SafetyPlc(SimDevice):
@@ -77,29 +74,23 @@ class SafetyPlc(SimDevice):
     guards_unbroken: bool = Var(doc="guards stayed closed since the key was turned")
     first_out: int = Var(doc="what cut the drives first: 0 none, 1 e-stop, 2 guard, 3 watchdog")
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="opcua",
+    device_map: ClassVar[DeviceMap] = opcua_map(
         namespace="urn:hw-sim:safety-plc",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "Heartbeat", Wire.U32),
-        counter=Point("counter", "Counter", Wire.U32),
         inputs=(
-            _bit("estop_released", "Safety.EStopReleased"),
-            _bit("guards_closed", "Safety.GuardsClosed"),
-            _bit("drives_enabled", "Safety.DrivesEnabled"),
-            _bit("unattended_armed", "Safety.UnattendedArmed"),
-            _bit("guards_unbroken", "Safety.GuardsUnbroken"),
-            Point("first_out", "Safety.FirstOut", Wire.I32),
-            _bit("watchdog.safe", "Watchdog.Safe"),
-            Point("watchdog.trips", "Watchdog.Trips", Wire.U32),
-            Point("watchdog.tripped_ms", "Watchdog.TrippedMs", Wire.U32),
+            bit("estop_released", "Safety.EStopReleased"),
+            bit("guards_closed", "Safety.GuardsClosed"),
+            bit("drives_enabled", "Safety.DrivesEnabled"),
+            bit("unattended_armed", "Safety.UnattendedArmed"),
+            bit("guards_unbroken", "Safety.GuardsUnbroken"),
+            i32("first_out", "Safety.FirstOut"),
+            *WATCHDOG_NODES,
         ),
         outputs=(
-            _bit("warning_lamp", "Lamp.Warning"),
-            _bit("panel_estop_pressed", "Panel.EStopPressed"),
-            _bit("panel_guard_open", "Panel.GuardOpen"),
-            _bit("panel_reset_pressed", "Panel.ResetPressed"),
-            _bit("panel_unattended_key", "Panel.UnattendedKey"),
+            bit("warning_lamp", "Lamp.Warning"),
+            bit("panel_estop_pressed", "Panel.EStopPressed"),
+            bit("panel_guard_open", "Panel.GuardOpen"),
+            bit("panel_reset_pressed", "Panel.ResetPressed"),
+            bit("panel_unattended_key", "Panel.UnattendedKey"),
         ),
     )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from cellrt.chance import normal, uniform
 from cellrt.tags import Array, Record, Var, array
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap
 from hw_sim.belt import Board
-from hw_sim.device import WATCHDOG_MS, SimDevice
+from hw_sim.device import SimDevice
+from hw_sim.points import WATCHDOG_NODES, Points, bit, f64, opcua_map, u32
 from hw_sim.recipe import Recipe
 from hw_sim.stage import Stage
 
@@ -24,9 +24,6 @@ GROUPS, PADS = 8, 100
 """Pads are reported in groups of a hundred."""
 STENCIL_UM = 120.0
 LEAST_UM, MOST_UM = 80.0, 200.0
-
-DEVICE = 0
-"""A device's own seed tells devices apart already."""
 
 
 class Draw(IntEnum):
@@ -51,19 +48,11 @@ class Group(Record):
     area_pct: float = Var(unit="%", doc="mean area of the group's pads, of the stencil's")
 
 
-def _bit(name: str, node: str) -> Point:
-    return Point(name, node, Wire.BOOL)
-
-
-def _real(name: str, node: str) -> Point:
-    return Point(name, node, Wire.F64)
-
-
-def _group(n: int) -> tuple[Point, ...]:
+def _group(n: int) -> Points:
     return (
-        _real(f"groups.{n}.volume_pct", f"Group{n}.Volume"),
-        _real(f"groups.{n}.height_um", f"Group{n}.Height"),
-        _real(f"groups.{n}.area_pct", f"Group{n}.Area"),
+        f64(f"groups.{n}.volume_pct", f"Group{n}.Volume"),
+        f64(f"groups.{n}.height_um", f"Group{n}.Height"),
+        f64(f"groups.{n}.area_pct", f"Group{n}.Area"),
     )
 
 
@@ -89,47 +78,40 @@ class Spi(SimDevice):
     area_pct: float = Var(unit="%", doc="mean of all pads")
     least_pct: float = Var(unit="%", doc="volume of the pad that has least")
     most_pct: float = Var(unit="%", doc="volume of the pad that has most")
-    power_on: bool = Var(doc="drives have power")
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="opcua",
+    device_map: ClassVar[DeviceMap] = opcua_map(
         namespace="urn:hw-sim:spi",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "Heartbeat", Wire.U32),
-        counter=Point("counter", "Counter", Wire.U32),
         inputs=(
-            _bit("stage.at_entry", "Belt.AtEntry"),
-            _bit("stage.at_stop", "Belt.AtStop"),
-            _bit("stage.standing", "Belt.Standing"),
-            Point("stage.barcode", "Scanner.Barcode", Wire.U32),
+            bit("stage.at_entry", "Belt.AtEntry"),
+            bit("stage.at_stop", "Belt.AtStop"),
+            bit("stage.standing", "Belt.Standing"),
+            u32("stage.barcode", "Scanner.Barcode"),
             *(p for n in range(GROUPS) for p in _group(n)),
-            _real("offset_x_um", "Result.OffsetX"),
-            _real("offset_y_um", "Result.OffsetY"),
-            _real("theta_mdeg", "Result.Theta"),
-            _real("volume_pct", "Result.Volume"),
-            _real("height_um", "Result.Height"),
-            _real("area_pct", "Result.Area"),
-            _real("least_pct", "Result.LeastVolume"),
-            _real("most_pct", "Result.MostVolume"),
-            Point("stage.looked", "Result.Board", Wire.U32),
-            _bit("stage.busy", "Look.Busy"),
-            _bit("stage.done", "Look.Done"),
-            _bit("stage.fault", "Look.Fault"),
-            Point("recipe.active", "Recipe.Active", Wire.U32),
-            Point("recipe.version_active", "Recipe.VersionActive", Wire.U32),
-            _bit("recipe.refused", "Recipe.Refused"),
-            _real("stencil_um", "Recipe.StencilActive"),
-            _bit("power_on", "PowerOn"),
-            _bit("watchdog.safe", "Watchdog.Safe"),
-            Point("watchdog.trips", "Watchdog.Trips", Wire.U32),
-            Point("watchdog.tripped_ms", "Watchdog.TrippedMs", Wire.U32),
+            f64("offset_x_um", "Result.OffsetX"),
+            f64("offset_y_um", "Result.OffsetY"),
+            f64("theta_mdeg", "Result.Theta"),
+            f64("volume_pct", "Result.Volume"),
+            f64("height_um", "Result.Height"),
+            f64("area_pct", "Result.Area"),
+            f64("least_pct", "Result.LeastVolume"),
+            f64("most_pct", "Result.MostVolume"),
+            u32("stage.looked", "Result.Board"),
+            bit("stage.busy", "Look.Busy"),
+            bit("stage.done", "Look.Done"),
+            bit("stage.fault", "Look.Fault"),
+            u32("recipe.active", "Recipe.Active"),
+            u32("recipe.version_active", "Recipe.VersionActive"),
+            bit("recipe.refused", "Recipe.Refused"),
+            f64("stencil_um", "Recipe.StencilActive"),
+            bit("power_on", "PowerOn"),
+            *WATCHDOG_NODES,
         ),
         outputs=(
-            _bit("stage.run", "Belt.Run"),
-            _bit("stage.look_start", "Look.Start"),
-            Point("recipe.number", "Recipe.Number", Wire.U32),
-            Point("recipe.version", "Recipe.Version", Wire.U32),
-            _real("stencil_setpoint_um", "Recipe.Stencil"),
+            bit("stage.run", "Belt.Run"),
+            bit("stage.look_start", "Look.Start"),
+            u32("recipe.number", "Recipe.Number"),
+            u32("recipe.version", "Recipe.Version"),
+            f64("stencil_setpoint_um", "Recipe.Stencil"),
         ),
     )
 
@@ -142,10 +124,9 @@ class Spi(SimDevice):
             self.stencil_um = self.stencil_setpoint_um
         if stage.asked(live):
             board = stage.belt.board.id
-            stage.begin(LEAST_S + MORE_S * uniform(self.seed, DEVICE, board, DRAW_TIME))
+            stage.begin(LEAST_S + MORE_S * self.draw_uniform(board, DRAW_TIME))
         if stage.look(live, self.dt_s):
             self.measure(stage.belt.board)
-        self.power_on = self.powered
 
     def carried(self) -> int:
         """A board on the belt."""
@@ -161,9 +142,9 @@ class Spi(SimDevice):
             self.height_um += self.groups[n].height_um / GROUPS
             self.area_pct += self.groups[n].area_pct / GROUPS
         seen = 1.0 if board.volume_pct > 0.0 else 0.0
-        error_x_um = GAUGE_SIGMA_UM * normal(self.seed, DEVICE, board.id, DRAW_X)
-        error_y_um = GAUGE_SIGMA_UM * normal(self.seed, DEVICE, board.id, DRAW_Y)
-        error_mdeg = GAUGE_SIGMA_MDEG * normal(self.seed, DEVICE, board.id, DRAW_THETA)
+        error_x_um = GAUGE_SIGMA_UM * self.draw_normal(board.id, DRAW_X)
+        error_y_um = GAUGE_SIGMA_UM * self.draw_normal(board.id, DRAW_Y)
+        error_mdeg = GAUGE_SIGMA_MDEG * self.draw_normal(board.id, DRAW_THETA)
         self.offset_x_um = seen * (board.offset_x_um + error_x_um)
         self.offset_y_um = seen * (board.offset_y_um + error_y_um)
         self.theta_mdeg = seen * (board.theta_mdeg + error_mdeg)
@@ -172,7 +153,7 @@ class Spi(SimDevice):
         """One group's pads. More paste lies wider and higher."""
         total_pct, group = 0.0, self.groups[n]
         for pad in range(n * PADS, (n + 1) * PADS):
-            deviation = PAD_SIGMA * normal(self.seed, DEVICE, board.id, DRAW_PAD + pad)
+            deviation = PAD_SIGMA * self.draw_normal(board.id, DRAW_PAD + pad)
             pad_pct = board.volume_pct * max(0.0, 1.0 + deviation) * STENCIL_UM / self.stencil_um
             self.least_pct = min(self.least_pct, pad_pct)
             self.most_pct = max(self.most_pct, pad_pct)
@@ -180,7 +161,7 @@ class Spi(SimDevice):
         group.volume_pct = total_pct / PADS
         group.area_pct, group.height_um = 0.0, 0.0
         if group.volume_pct > 0.0:
-            spread_pct = AREA_SIGMA_PCT * normal(self.seed, DEVICE, board.id, DRAW_AREA + n)
+            spread_pct = AREA_SIGMA_PCT * self.draw_normal(board.id, DRAW_AREA + n)
             spread_pct += AREA_PCT_A_PCT * (group.volume_pct - 100.0)
             group.area_pct = 100.0 + spread_pct
             group.height_um = self.stencil_um * group.volume_pct / group.area_pct

@@ -45,8 +45,7 @@ class Stage(Record):
         self.at_entry = self.belt.sees(ENTRY_MM)
         self.at_stop = self.belt.sees(STOP_MM)
         self.standing = self.belt.speed_mm_s == 0.0
-        legible = self.at_stop and self.belt.board.id != 0 and not self.smeared
-        self.barcode = self.belt.board.id if legible else 0
+        self.barcode = 0 if self.smeared else self.belt.read(STOP_MM)
         self.done = self.done and self.at_stop
 
     def asked(self, live: bool) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from cellrt.tags import Array, Var, array
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap
 from hw_sim.census import Counts
 from hw_sim.coupler import PUSHED_TO_MM, PUSHER_OUT_MM, Pusher
-from hw_sim.device import WATCHDOG_MS, SimDevice
+from hw_sim.device import SimDevice
+from hw_sim.points import Points, bit, health_registers, modbus_map, u16, u32
 from hw_sim.zone import Ejector, Zone
 
 ZONES = 6
@@ -16,22 +17,18 @@ FEED, REJECT = 0, 2
 """The zone that the loader feeds, and the one whose boards can be pushed off."""
 
 
-def _bit(name: str, address: str) -> Point:
-    return Point(name, address, Wire.BOOL)
-
-
-def _zone_inputs(n: int) -> tuple[Point, ...]:
+def _zone_inputs(n: int) -> Points:
     return (
-        _bit(f"zones.{n}.entry", f"discrete:{2 * n}"),
-        _bit(f"zones.{n}.exit", f"discrete:{2 * n + 1}"),
-        Point(f"zones.{n}.actual_mm_s", f"input:{10 + n}", Wire.U16, scale=0.1),
+        bit(f"zones.{n}.entry", f"discrete:{2 * n}"),
+        bit(f"zones.{n}.exit", f"discrete:{2 * n + 1}"),
+        u16(f"zones.{n}.actual_mm_s", f"input:{10 + n}", 0.1),
     )
 
 
-def _zone_outputs(n: int) -> tuple[Point, ...]:
+def _zone_outputs(n: int) -> Points:
     return (
-        _bit(f"zones.{n}.run", f"coil:{n}"),
-        Point(f"zones.{n}.speed_mm_s", f"holding:{1 + n}", Wire.U16),
+        bit(f"zones.{n}.run", f"coil:{n}"),
+        u16(f"zones.{n}.speed_mm_s", f"holding:{1 + n}"),
     )
 
 
@@ -57,37 +54,29 @@ class Transport(SimDevice):
     stack_present: bool = Var(True, doc="a board lies in the stack")
     pusher_home: bool = Var(True, doc="pusher is home")
     pusher_out: bool = Var(doc="pusher is fully out, its board on the belt")
-    power_on: bool = Var(doc="drives have power")
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="modbus",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "holding:0", Wire.U16),
-        counter=Point("counter", "input:0", Wire.U16),
+    device_map: ClassVar[DeviceMap] = modbus_map(
         inputs=(
             *(p for n in range(ZONES) for p in _zone_inputs(n)),
-            _bit("stack_present", "discrete:20"),
-            _bit("pusher_home", "discrete:21"),
-            _bit("pusher_out", "discrete:22"),
-            _bit("ejector.home", "discrete:23"),
-            _bit("ejector.full", "discrete:24"),
-            _bit("power_on", "discrete:25"),
-            _bit("watchdog.safe", "discrete:26"),
-            Point("ejector.stacked", "input:20", Wire.U16),
-            Point("watchdog.trips", "input:21", Wire.U16),
-            Point("watchdog.tripped_ms", "input:22", Wire.U16),
-            Point("census.entered", "input:100", Wire.U32),
-            Point("census.stored", "input:102", Wire.U32),
-            Point("census.in_line", "input:104", Wire.U32),
-            Point("census.magazines_out", "input:106", Wire.U32),
-            Point("census.rejected", "input:108", Wire.U32),
-            Point("census.rework", "input:110", Wire.U32),
-            Point("census.scrapped", "input:112", Wire.U32),
+            bit("stack_present", "discrete:20"),
+            bit("pusher_home", "discrete:21"),
+            bit("pusher_out", "discrete:22"),
+            bit("ejector.home", "discrete:23"),
+            bit("ejector.full", "discrete:24"),
+            *health_registers(25, 21),
+            u16("ejector.stacked", "input:20"),
+            u32("census.entered", "input:100"),
+            u32("census.stored", "input:102"),
+            u32("census.in_line", "input:104"),
+            u32("census.magazines_out", "input:106"),
+            u32("census.rejected", "input:108"),
+            u32("census.rework", "input:110"),
+            u32("census.scrapped", "input:112"),
         ),
         outputs=(
             *(p for n in range(ZONES) for p in _zone_outputs(n)),
-            _bit("push", "coil:10"),
-            _bit("ejector.eject", "coil:11"),
+            bit("push", "coil:10"),
+            bit("ejector.eject", "coil:11"),
         ),
     )
 
@@ -103,7 +92,6 @@ class Transport(SimDevice):
             self.tally.rejected += 1
         self.pusher_home = self.pusher.stroke_mm == 0.0
         self.pusher_out = self.pusher.stroke_mm >= PUSHER_OUT_MM
-        self.power_on = self.powered
 
     def carried(self) -> int:
         """Boards on the zones."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from cellrt.chance import uniform
 from cellrt.tags import Array, Record, Var, array
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap
 from hw_sim.belt import Belt, Board
-from hw_sim.device import WATCHDOG_MS, Contactor, SimDevice
+from hw_sim.device import Contactor, SimDevice
 from hw_sim.places import (
     MAGAZINE_A,
     NEAR_MM,
@@ -21,6 +20,7 @@ from hw_sim.places import (
     place_before,
     slot_before,
 )
+from hw_sim.points import bit, health_registers, modbus_map, u32
 from hw_sim.rack import Rack
 
 NEST_MM, NEST_MM_S = 240.0, 200.0
@@ -37,10 +37,6 @@ STAND_COMES_S, STAND_AWAY_S = 60.0, 15.0
 """A person empties the rework stand."""
 PICKED_UP_S = 90.0
 """A person sees a board on the floor and takes it away so much later."""
-
-
-DEVICE = 0
-"""A device's own seed, which `plant.sow` gives it, tells devices apart already."""
 
 
 class Draw(IntEnum):
@@ -68,10 +64,6 @@ class Gripper(Record):
             self.closed = min(1.0, self.closed + dt_s / GRIP_S)
         elif releases and not grips:
             self.closed = max(0.0, self.closed - dt_s / GRIP_S)
-
-
-def _bit(name: str, address: str) -> Point:
-    return Point(name, address, Wire.BOOL)
 
 
 class Unloader(SimDevice):
@@ -115,38 +107,30 @@ class Unloader(SimDevice):
         doc="the arm, drawn in, stands before a slot or box with room for a board"
     )
     floor_clear: bool = Var(True, doc="no board lies on the floor")
-    power_on: bool = Var(doc="drives and air have power")
 
-    device_map: ClassVar[DeviceMap] = DeviceMap(
-        protocol="modbus",
-        watchdog_ms=WATCHDOG_MS,
-        heartbeat=Point("heartbeat", "holding:0", Wire.U16),
-        counter=Point("counter", "input:0", Wire.U16),
+    device_map: ClassVar[DeviceMap] = modbus_map(
         inputs=(
-            _bit("nest_entry", "discrete:0"),
-            _bit("nest_seated", "discrete:1"),
-            _bit("nest_busy", "discrete:2"),
-            _bit("gripper_open", "discrete:3"),
-            _bit("gripper_closed", "discrete:4"),
-            _bit("part_present", "discrete:5"),
-            _bit("slot_free", "discrete:6"),
-            _bit("floor_clear", "discrete:7"),
-            _bit("racks.0.here", "discrete:8"),
-            _bit("racks.1.here", "discrete:9"),
-            _bit("racks.2.here", "discrete:10"),
-            _bit("power_on", "discrete:11"),
-            _bit("watchdog.safe", "discrete:12"),
-            Point("barcode", "input:10", Wire.U32),
-            Point("watchdog.trips", "input:12", Wire.U16),
-            Point("watchdog.tripped_ms", "input:13", Wire.U16),
+            bit("nest_entry", "discrete:0"),
+            bit("nest_seated", "discrete:1"),
+            bit("nest_busy", "discrete:2"),
+            bit("gripper_open", "discrete:3"),
+            bit("gripper_closed", "discrete:4"),
+            bit("part_present", "discrete:5"),
+            bit("slot_free", "discrete:6"),
+            bit("floor_clear", "discrete:7"),
+            bit("racks.0.here", "discrete:8"),
+            bit("racks.1.here", "discrete:9"),
+            bit("racks.2.here", "discrete:10"),
+            *health_registers(11, 12),
+            u32("barcode", "input:10"),
         ),
         outputs=(
-            _bit("nest_run", "coil:0"),
-            _bit("grip", "coil:1"),
-            _bit("release", "coil:2"),
-            _bit("racks.0.request", "coil:3"),
-            _bit("racks.1.request", "coil:4"),
-            _bit("racks.2.request", "coil:5"),
+            bit("nest_run", "coil:0"),
+            bit("grip", "coil:1"),
+            bit("release", "coil:2"),
+            bit("racks.0.request", "coil:3"),
+            bit("racks.1.request", "coil:4"),
+            bit("racks.2.request", "coil:5"),
         ),
     )
 
@@ -213,7 +197,7 @@ class Unloader(SimDevice):
         """Vehicle or person at rack `n`."""
         comes_s, away_s = STAND_COMES_S, STAND_AWAY_S
         if n != STAND_RACK:
-            more = uniform(self.seed, DEVICE, self.racks[n].changes, DRAW_COMES + n)
+            more = self.draw_uniform(self.racks[n].changes, DRAW_COMES + n)
             comes_s, away_s = MAGAZINE_COMES_S + MAGAZINE_MORE_S * more, MAGAZINE_AWAY_S
         reached_into = self.arm_y_mm > 0.0 and place == MAGAZINE_A + n
         if self.racks[n].exchange(reached_into, comes_s, away_s, self.dt_s):
@@ -225,7 +209,7 @@ class Unloader(SimDevice):
         self.nest_entry = nest.sees(ENTRY_MM)
         self.nest_seated = nest.sees(SEATED_MM)
         self.nest_busy = nest.speed_mm_s > 0.0 or nest.is_spanned()
-        self.barcode = nest.board.id if self.nest_seated else 0
+        self.barcode = nest.read(SEATED_MM)
         self.gripper_open = gripper.closed == 0.0
         self.gripper_closed = gripper.closed == 1.0
         self.part_present = gripper.board.id != 0
@@ -234,4 +218,3 @@ class Unloader(SimDevice):
         if drawn_in and 0 <= rack < RACKS:
             self.slot_free = self.racks[rack].is_free(slot)
         self.floor_clear = self.fallen == 0
-        self.power_on = self.powered
