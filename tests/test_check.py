@@ -228,11 +228,19 @@ def test_conveyor_has_no_finding() -> None:
     assert findings(Conveyor) == []
 
 
-@pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(cells.__path__)])
-def test_shipped_cells_have_no_finding(name: str) -> None:
+def records(name: str) -> list[type[Record]]:
     module = importlib.import_module(f"cells.{name}")
-    kinds = [k for k in vars(module).values() if isinstance(k, type) and issubclass(k, Record)]
-    assert kinds
+    return [k for k in vars(module).values() if isinstance(k, type) and issubclass(k, Record)]
+
+
+SHIPPED = {m.name: records(m.name) for m in pkgutil.iter_modules(cells.__path__)}
+"""Modules without records hold functions only, which are checked with the cells that call them."""
+
+
+@pytest.mark.parametrize("name", [name for name, kinds in SHIPPED.items() if kinds])
+def test_shipped_cells_have_no_finding(name: str) -> None:
+    kinds = SHIPPED[name]
+    assert len(SHIPPED) > 12 and kinds
     assert [str(f) for kind in kinds for f in findings(kind)] == []
 
 
