@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cellrt.tags import WORD, Leaf, Record, find, leaves, reach
+from cellrt.tags import WORD, Leaf, Record, Scalar, find, leaves, reach
 from cellrt.wire import Views, views
 
 LINE_BYTES = 64
@@ -87,7 +87,20 @@ class Image:
         kind, at = self.layout.instances[name], self.layout.offsets[name]
         return self.bytes[at : at + kind.dtype.itemsize].view(kind.dtype)
 
-    def read(self, leaf: Leaf) -> bool | int | float:
+    def __getitem__(self, tag: str) -> Scalar:
+        """The tag `instance.path`. Raises KeyError(tag)."""
+        return self.read(self.layout.find(tag))
+
+    def __setitem__(self, tag: str, value: Scalar) -> None:
+        """Set a tag. Raises KeyError(tag), and ValueError for a value of another type."""
+        leaf = self.layout.find(tag)
+        kind = leaf.field.kind
+        odd = isinstance(value, bool) != (kind is bool)
+        if odd or (kind is int and not isinstance(value, int)):
+            raise ValueError(f"{tag} is {kind.__name__} and cannot be {value!r}")
+        self.write(leaf, value)
+
+    def read(self, leaf: Leaf) -> Scalar:
         """A tag's value as a Python scalar."""
         if leaf.field.kind is bool:
             return bool(self.views.bytes[leaf.offset])
@@ -95,7 +108,7 @@ class Image:
             return int(self.views.words[leaf.offset // WORD])
         return float(self.views.reals[leaf.offset // WORD])
 
-    def write(self, leaf: Leaf, value: bool | int | float) -> None:
+    def write(self, leaf: Leaf, value: Scalar) -> None:
         """Set a tag's value."""
         if leaf.field.kind is bool:
             self.views.bytes[leaf.offset] = bool(value)

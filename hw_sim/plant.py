@@ -77,27 +77,21 @@ def set_out(image: Image, values: Mapping[str, Scalar]) -> None:
     """Set tags as they are found at power-up. Raises ValueError for one that cannot be so."""
     for tag, value in values.items():
         try:
-            leaf = image.layout.find(tag)
+            image[tag] = value
         except KeyError:
             raise ValueError(f"{tag!r} is no tag of a simulated device") from None
-        kind = leaf.field.kind
-        if isinstance(value, bool) != (kind is bool) or (
-            kind is int and not isinstance(value, int)
-        ):
-            raise ValueError(f"{tag} is {kind.__name__} and cannot be {value!r}")
-        image.write(leaf, value)
 
 
 def boards(image: Image) -> list[int]:
     """Ids of the boards on belts, belt by belt."""
-    ids = (image.read(image.layout.find(f"{b}.board.id")) for b in belt_paths(_devices(image)))
+    ids = (image[f"{b}.board.id"] for b in belt_paths(_devices(image)))
     return [int(i) for i in ids if i != 0]
 
 
 def census(image: Image) -> dict[str, int]:
     """`census.Counts` of the plant, physically, at this moment."""
-    find, names = image.layout.find, _devices(image)
-    return {c: sum(int(image.read(find(f"{n}.tally.{c}"))) for n in names) for c in Counts.fields}
+    names = _devices(image)
+    return {c: sum(int(image[f"{n}.tally.{c}"]) for n in names) for c in Counts.fields}
 
 
 class Plant:
@@ -126,7 +120,7 @@ class Plant:
 
     def read(self, tag: str) -> Scalar:
         """A tag's value, by `device.tag`. Raises KeyError."""
-        return self.image.read(self.image.layout.find(tag))
+        return self.image[tag]
 
     def write(self, tag: str, value: Scalar) -> None:
         """Set a tag. Raises KeyError."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-from cellrt.app.simulate import VirtualLine
-from cellrt.line.load import load_line
-from cellrt.packml import State
+from virtual_line import S_NS, Line
+
 from cellrt.supervisor import Goal
 
 CELLS = Path(__file__).parents[1] / "cells"
 SMT = CELLS / "smt_line.toml"
-S_NS = 1_000_000_000
 OUT = ("stored", "rejected", "rework", "scrapped")
 TOLD = ("completed", "rejected", "rework", "scrapped")
 ZONES_DEGC = (105.0, 138.0, 158.0, 172.0, 188.0, 220.0, 252.0, 258.0)
@@ -36,23 +34,14 @@ def changed(folder: Path, *changes: tuple[str, str], end: str = "") -> Path:
     return path
 
 
-def started(path: Path = SMT, seed: int | None = None) -> VirtualLine:
+def started(path: Path = SMT, seed: int | None = None) -> Line:
     """The line, told to run."""
-    line = VirtualLine(load_line(path), seed=seed)
+    line = Line(path, seed=seed)
     line.pursue(Goal.RUN)
     return line
 
 
-def run(line: VirtualLine, for_s: float) -> None:
-    for _ in line.run(round(for_s * S_NS)):
-        pass
-
-
-def states(line: VirtualLine) -> set[State]:
-    return {State(int(line.read(f"{cell}.unit.state"))) for cell in line.plan.cells}
-
-
-def accounted(line: VirtualLine) -> bool:
+def accounted(line: Line) -> bool:
     """The plant's boards are all somewhere, once, and the line's journal says the same of them."""
     census, boards = line.census(), line.journal.boards
     out = [census[name] for name in OUT]
@@ -60,7 +49,7 @@ def accounted(line: VirtualLine) -> bool:
     return census["entered"] == sum(out) + census["in_line"] and out == told
 
 
-def gaps_s(line: VirtualLine, cell: str) -> list[float]:
+def gaps_s(line: Line, cell: str) -> list[float]:
     """Times between boards that left a cell, once it works in turn with the others."""
     entries = line.journal.entries(10**9, cell)
     times = [e["t_ns"] / S_NS for e in entries if e["event"] == "BoardOut"]

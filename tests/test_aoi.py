@@ -54,7 +54,7 @@ def test_well_board_is_good_after_one_look_of_12_to_14_s() -> None:
     assert 12.0 <= (line.now_ns - began_ns) * 1e-9 <= 14.3
     viewed(line)
     assert line.read("aoi.board.result") == Result.GOOD and line.read("aoi.looks") == 1
-    assert line.read("aoi.called") == line.plant(f"{TRUTH}.defects") == 0
+    assert line.read("aoi.called") == line.plant[f"{TRUTH}.defects"] == 0
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_is_truly_wrong_is_called_and_goes_to_rework(
     viewed(line)
     told = {kind: line.read(f"aoi.calls_{kind}") for kind in ("missing", "shifted", "solder")}
     assert told == {"missing": 0, "shifted": 0, "solder": 0} | calls
-    assert line.plant(f"{TRUTH}.defects") == line.read("aoi.calls") == sum(calls.values())
+    assert line.plant[f"{TRUTH}.defects"] == line.read("aoi.calls") == sum(calls.values())
     assert line.read("aoi.board.result") == Result.FAILED and line.read("aoi.looks") == 2
     assert line.read("aoi.board.route") == Route.REWORK
 
@@ -98,7 +98,7 @@ def test_board_made_badly_has_more_bad_joints(truth: dict[str, float]) -> None:
     settings = {"placed": 2000, **truth}
     line.tamper(**{f"aoi__stage__belt__board__{tag}": value for tag, value in settings.items()})
     viewed(line)
-    assert 0 < int(line.plant(f"{TRUTH}.defects")) < 200
+    assert 0 < int(line.plant[f"{TRUTH}.defects"]) < 200
 
 
 def test_false_calls_are_cleared_by_the_second_look() -> None:
@@ -112,23 +112,23 @@ def test_false_calls_are_cleared_by_the_second_look() -> None:
 def test_false_calls_that_stay_go_to_rework() -> None:
     line = calm(viewed(Inspection().tamper(**(FALSE_ALARMS | {"aoi__cleared": 0.0}))))
     assert line.read("aoi.board.route") == Route.REWORK
-    assert line.plant(f"{TRUTH}.defects") == 0 < int(line.read("aoi.calls"))
+    assert line.plant[f"{TRUTH}.defects"] == 0 < int(line.read("aoi.calls"))
 
 
 def test_defects_that_escape_are_passed_and_the_plant_knows() -> None:
     line = looking(Inspection().tamper(**PERFECT, aoi__escapes=1.0))
     viewed(line.tamper(aoi__stage__belt__board__shifted=4))
     assert line.read("aoi.board.result") == Result.GOOD
-    assert line.plant(f"{TRUTH}.defects") == 4
+    assert line.plant[f"{TRUTH}.defects"] == 4
 
 
 def test_same_board_looked_at_again_gives_the_same_calls() -> None:
     line = calm(Inspection().tamper(aoi__false_ppm=20_000.0, aoi__defect_ppm=20_000.0))
     line.until(lambda: line.at("aoi", "settling"))
-    first = int(line.plant("aoi.calls"))
+    first = int(line.plant["aoi.calls"])
     blow_of("abort", "aoi")(line)
     looking(line).until(lambda: line.at("aoi", "settling"))
-    assert line.plant("aoi.looks") == 1 and line.plant("aoi.calls") == first > 0
+    assert line.plant["aoi.looks"] == 1 and line.plant["aoi.calls"] == first > 0
 
 
 def test_boards_of_a_long_run_are_called_and_reworked_as_often_as_the_rates_say() -> None:
@@ -183,7 +183,7 @@ def test_board_that_failed_before_passes_through_without_a_look() -> None:
 def test_board_that_cannot_be_read_is_not_looked_at() -> None:
     line = Inspection().tamper(aoi__stage__smeared=True)
     line.until(lambda: line.read("outfeed.board.id") == 1)
-    assert line.read("outfeed.board.route") == Route.REMOVAL and line.plant("aoi.looks") == 0
+    assert line.read("outfeed.board.route") == Route.REMOVAL and line.plant["aoi.looks"] == 0
 
 
 def test_program_that_the_machine_has_not_got_brings_no_board_in() -> None:
@@ -192,7 +192,7 @@ def test_program_that_the_machine_has_not_got_brings_no_board_in() -> None:
     assert line.read("aoi.board.id") == 0 and line.read("spi.board.id") == 1
     line.set(aoi__recipe__version=7, aoi__parts_wanted=250)
     viewed(line)
-    assert line.plant("aoi.parts") == 250 and line.plant("aoi.recipe.version_active") == 7
+    assert line.plant["aoi.parts"] == 250 and line.plant["aoi.recipe.version_active"] == 7
 
 
 @pytest.mark.parametrize("blow", BLOWS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from oven_bench import OvenLine
-from test_kills_virtual import kill_scan
+from virtual_line import kill_scan
 
 from cellrt.packml import Command, State
 from cellrt.supervisor import Goal
@@ -23,7 +23,7 @@ def line() -> OvenLine:
 @pytest.fixture(scope="module")
 def flowing(line: OvenLine) -> Saved:
     """Boards go through; none is stored for long."""
-    line.start().run(120.0)
+    line.start().go(120.0)
     return line.save()
 
 
@@ -35,15 +35,9 @@ def stocked(line: OvenLine, flowing: Saved) -> Saved:
     return line.save()
 
 
-def stored(line: OvenLine) -> list[int]:
-    """Boards stored in magazines, in their order."""
-    events = line.line.journal.entries(last=10**6)
-    return [e["board"] for e in events if e["event"] == "BoardOut" and e["cell"] == "magazine"]
-
-
 def in_order(line: OvenLine) -> None:
     """Boards come out as they went in, each once, and none is lost."""
-    boards, census = stored(line), line.census()
+    boards, census = line.stored(), line.census()
     assert boards == list(range(boards[0], boards[0] + len(boards)))
     assert census["stored"] == boards[-1]
     assert census["entered"] == census["stored"] + census["in_line"]
@@ -52,7 +46,7 @@ def in_order(line: OvenLine) -> None:
 def test_taking_and_giving_is_no_bottleneck(line: OvenLine, flowing: Saved) -> None:
     line.take_up(flowing).start()
     before = line.census()["stored"]
-    line.run(360.0)
+    line.go(360.0)
     assert line.census()["stored"] - before >= 360.0 / 18.0
     in_order(line)
 
@@ -63,13 +57,13 @@ def test_full_buffer_says_so_and_takes_none_until_one_has_gone(
     line.take_up(stocked).start()
     line.command("outfeed", Command.HOLD)
     for _ in range(60):
-        line.run(5.0)
+        line.go(5.0)
         believed = int(line["buffer.count"]) + int(line["buffer.board.id"] != 0)
         assert line["infeed.outfeed.hears.room"] in (20 - believed, 0)
-    assert line["buffer.count"] == line.plant("buffer.tally.in_line") == 20
+    assert line["buffer.count"] == line.plant["buffer.tally.in_line"] == 20
     assert line["infeed.board.id"] != 0
     line.command("outfeed", Command.UNHOLD)
-    line.run(600.0)
+    line.go(600.0)
     in_order(line)
 
 
@@ -78,9 +72,9 @@ def test_filled_and_emptied_at_once_with_many_in_slots_stays_under_18_s_a_board(
 ) -> None:
     line.take_up(stocked).start()
     line.command("outfeed", Command.UNHOLD)
-    line.run(30.0)
+    line.go(30.0)
     came = int(line["buffer.unit.boards_in"]) + int(line["buffer.unit.boards_out"])
-    line.run(180.0)
+    line.go(180.0)
     moved = int(line["buffer.unit.boards_in"]) + int(line["buffer.unit.boards_out"]) - came
     assert moved / 2 >= 180.0 / 18.0
     assert line["buffer.count"] >= 4, "taking goes before giving"
@@ -94,13 +88,13 @@ def test_interrupted_at_any_moment_the_order_stands(
 ) -> None:
     line.take_up(stocked).start()
     line.command("outfeed", Command.UNHOLD)
-    line.run(5.0 + moment_s)
+    line.go(5.0 + moment_s)
     if what == "stop":
-        line.line.pursue(Goal.STOP)
+        line.pursue(Goal.STOP)
         line.until(lambda: line.state("magazine") is State.STOPPED, 130.0)
     elif what == "power cut":
-        kill_scan(line.line)
-        line.run(3.0)
+        kill_scan(line)
+        line.go(3.0)
         assert line.state("buffer") is State.STOPPED
     elif what == "hold":
         line.command("buffer", Command.HOLD)
@@ -108,11 +102,11 @@ def test_interrupted_at_any_moment_the_order_stands(
         line.command("buffer", Command.UNHOLD)
     else:
         line.command("buffer", Command.ABORT)
-        line.run(3.0)
+        line.go(3.0)
         assert line.state("buffer") is State.ABORTED
-    line.start().run(200.0)
+    line.start().go(200.0)
     assert line.state("buffer") in WORKING
-    assert len(stored(line)) >= 10
+    assert len(line.stored()) >= 10
     in_order(line)
 
 
@@ -122,10 +116,10 @@ def test_slot_that_holds_what_it_should_not_aborts(
 ) -> None:
     """A board that was taken out by hand, or laid in."""
     line.take_up(stocked).start()
-    line.run(3.0)
+    line.go(3.0)
     first, count = int(line["buffer.first"]), int(line["buffer.count"])
     slot = (first + (1 if board == 0 else count + 1)) % 20
-    line.set_plant(f"buffer.slots.{slot}.board.id", board)
+    line.plant[f"buffer.slots.{slot}.board.id"] = board
     line.command("outfeed", Command.UNHOLD)
     line.until(lambda: line.state("buffer") is State.ABORTED, 120.0)
     assert line["buffer.unit.first_out"] == 4

@@ -6,44 +6,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from virtual_line import Line
 
-from cellrt.app.simulate import VirtualLine
-from cellrt.line.load import load_line
 from cellrt.packml import State
 from cellrt.supervisor import Goal
 
 LINE = Path(__file__).parent / "lines" / "foreign_line.toml"
-S_NS = 1_000_000_000
 
 
-def virtual(path: Path, **plant: float) -> VirtualLine:
-    line = VirtualLine(load_line(path))
-    for tag, value in plant.items():
-        put(line, tag, value)
+def virtual(path: Path, **machine: float) -> Line:
+    """The line at work; tags of the machine are set by hand."""
+    line = Line(path)
+    for tag, value in machine.items():
+        line.plant[f"foreign.{tag}"] = value
     line.pursue(Goal.RUN)
     return line
 
 
-def put(line: VirtualLine, tag: str, value: float) -> None:
-    """A hand in the machine."""
-    image = line.twin.plant_image
-    image.write(image.layout.find(f"foreign.{tag}"), value)
-
-
-def run(line: VirtualLine, for_s: float) -> None:
-    for _ in line.run(round(for_s * S_NS)):
-        pass
-
-
-def state(line: VirtualLine) -> State:
-    return State(int(line.read("foreign.unit.state")))
-
-
-def machine(line: VirtualLine) -> State:
+def machine(line: Line) -> State:
     return State(int(line.read("foreign.machine_state")))
 
 
-def account(line: VirtualLine) -> tuple[dict[str, int], dict[str, int]]:
+def account(line: Line) -> tuple[dict[str, int], dict[str, int]]:
     """The line's boards and the plant's: what came is what went and what is there."""
     census, boards = line.census(), dict(line.journal.boards)
     assert census["entered"] == census["stored"] + census["in_line"]
@@ -67,7 +51,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 def test_boards_go_through_and_its_failed_ones_have_failed(path: Path) -> None:
     line = virtual(path, fail_share=0.3)
-    run(line, 400.0)
+    line.go(400.0)
     boards, census = account(line)
     assert census["stored"] > 10
     assert 0 < boards["rejected"] < boards["completed"]
@@ -75,26 +59,26 @@ def test_boards_go_through_and_its_failed_ones_have_failed(path: Path) -> None:
 
 def test_execute_stop_leads_the_machine_to_stopped_and_start_back() -> None:
     line = virtual(LINE)
-    run(line, 100.0)
+    line.go(100.0)
     line.pursue(Goal.STOP)
-    run(line, 60.0)
-    assert (state(line), machine(line)) == (State.STOPPED, State.STOPPED)
+    line.go(60.0)
+    assert (line.state("foreign"), machine(line)) == (State.STOPPED, State.STOPPED)
     before = account(line)[1]["stored"]
     line.pursue(Goal.RUN)
-    run(line, 100.0)
+    line.go(100.0)
     assert account(line)[1]["stored"] > before + 2
 
 
 def test_execute_machine_aborts_cell_aborts_and_goes_on_when_it_is_well() -> None:
     line = virtual(LINE)
-    run(line, 100.0)
-    put(line, "fault", True)
-    run(line, 5.0)
-    assert (state(line), machine(line)) == (State.ABORTED, State.ABORTED)
+    line.go(100.0)
+    line.plant["foreign.fault"] = True
+    line.go(5.0)
+    assert (line.state("foreign"), machine(line)) == (State.ABORTED, State.ABORTED)
     assert line.read("foreign.unit.first_out") != 0
-    put(line, "fault", False)
+    line.plant["foreign.fault"] = False
     before = account(line)[1]["stored"]
     line.pursue(Goal.RUN)
-    run(line, 120.0)
+    line.go(120.0)
     assert account(line)[1]["stored"] > before + 2
-    assert (state(line), machine(line)) == (State.EXECUTE, State.EXECUTE)
+    assert (line.state("foreign"), machine(line)) == (State.EXECUTE, State.EXECUTE)

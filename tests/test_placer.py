@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from test_kills_virtual import kill_scan
+from virtual_line import S_NS, Line, kill_scan
 
 from cellrt import Result, Route, State
-from cellrt.app.simulate import VirtualLine
 from cellrt.line.load import load_line
 from cellrt.packml import Command
-from cellrt.scan.commands import Operation
 from cellrt.supervisor import Goal
 from cellrt.tags import Scalar
 from cellrt.testing import Golden, OpenLine
@@ -23,23 +20,24 @@ from cells.work import PLACED
 
 STATION = Path(__file__).parent / "stations" / "place_station.toml"
 LINE = load_line(STATION)
-S_NS = 1_000_000_000
 STEPS = Placer.sequence.names
 PARTS = 300
 RULES = [i.condition for i in Placer.interlocks]
 
 
-class Station(VirtualLine):
+class Station(Line):
     """The station in virtual time, running unless told otherwise; nothing fails by chance."""
+
+    look_s = 0.01
 
     def __init__(self, compiled: bool = True) -> None:
         super().__init__(LINE, compiled=compiled)
         for name in ("lost_ppm", "drop_ppm", "clog_ppm"):
-            self.set(f"placer.{name}", 0.0)
+            self.plant[f"placer.{name}"] = 0.0
         self.pursue(Goal.RUN)
         self.go(0.05)
         for n in range(LANES):
-            self.set(f"placer.feeders.lanes.{n}.error_ppm", 0.0)
+            self.plant[f"placer.feeders.lanes.{n}.error_ppm"] = 0.0
 
     def __getitem__(self, name: str) -> Scalar:
         """A tag of the placer's cell."""
@@ -47,46 +45,16 @@ class Station(VirtualLine):
 
     @property
     def step(self) -> str:
-        return STEPS[int(self["unit.step"])]
+        return self.step_of("placer")
 
     @property
     def first_out(self) -> str:
         number = int(self["unit.first_out"])
         return ("inputs_good", *RULES)[number - 1] if number else ""
 
-    def true(self, tag: str) -> Scalar:
-        """A tag of the plant."""
-        image = self.twin.plant_image
-        return image.read(image.layout.find(tag))
-
-    def set(self, tag: str, value: Scalar) -> None:
-        """Set a tag of the plant."""
-        image = self.twin.plant_image
-        image.write(image.layout.find(tag), value)
-
-    def put(self, tag: str, value: Scalar) -> None:
-        """Set a tag of the line, as another cell or the line file would."""
-        image = self.twin.runner.image
-        image.write(image.layout.find(tag), value)
-
-    def command(self, command: Command) -> None:
-        """Give the placer a command."""
-        number = self.plan.cells.index("placer")
-        row = self.supervisor.commander.command(Operation.PACKML, number, int(command), self.now_ns)
-        self._commands = [*self._commands, row]
-
-    def go(self, time_s: float) -> None:
-        for _ in self.run(round(time_s * S_NS)):
-            pass
-
-    def until(self, condition: str | Callable[[], bool], within_s: float = 120.0) -> float:
-        """Scan until the placer comes to a step, or a condition is true; how long it took."""
-        began_ns = self.now_ns
-        while not (self.step == condition if isinstance(condition, str) else condition()):
-            told = f"{condition}: not within {within_s} s, {self.step}, {self.first_out!r}"
-            assert self.now_ns - began_ns < within_s * S_NS, told
-            self.go(0.01)
-        return (self.now_ns - began_ns) * 1e-9
+    def comes_to(self, step: str, within_s: float = 120.0) -> Station:
+        """Run until the placer is in a step."""
+        return self.until(lambda: self.step == step, within_s)
 
     def held(self) -> bool:
         return bool(self["unit.state"] == State.HELD)
@@ -95,7 +63,7 @@ class Station(VirtualLine):
         """The board in the placer, when it has arrived at the outfeed: as believed, and as it is."""
         number = self["board.id"]
         self.until(lambda: self.read("outfeed.board.id") == number, 200.0)
-        assert self.true("coupler.outfeed.board.id") == number
+        assert self.plant["coupler.outfeed.board.id"] == number
         belief = (self.read(f"outfeed.board.{name}") for name in ("result", "route"))
         result, route = (int(value) for value in belief)
         return Result(result), Route(route), self.truth()
@@ -103,7 +71,7 @@ class Station(VirtualLine):
     def truth(self) -> dict[str, int]:
         """The board on the outfeed's belt, as it is."""
         names = ("placed", "missing", "defective")
-        return {name: int(self.true(f"coupler.outfeed.board.{name}")) for name in names}
+        return {name: int(self.plant[f"coupler.outfeed.board.{name}"]) for name in names}
 
     def pass_on(self, boards: int) -> dict[int, dict[str, int]]:
         """Until the magazine has so many boards; how those were that passed by the outfeed."""
@@ -111,7 +79,7 @@ class Station(VirtualLine):
         while int(self.read("magazine.unit.boards_in")) < boards:
             assert self.now_ns < 300 * S_NS, f"{self.step}, {self.first_out!r}"
             self.go(0.1)
-            if number := int(self.true("coupler.outfeed.board.id")):
+            if number := int(self.plant["coupler.outfeed.board.id"]):
                 seen[number] = self.truth()
         return seen
 
@@ -144,7 +112,7 @@ def test_boards_follow_each_other_in_about_22_s() -> None:
     station = Station()
     times = []
     for _ in range(4):
-        station.until("counting")
+        station.comes_to("counting")
         times.append(station.now_ns * 1e-9)
         assert station.leaves() == GOOD
     assert all(21.0 < b - a < 23.0 for a, b in pairwise(times))
@@ -156,8 +124,8 @@ def test_compiled_and_plain_do_the_same() -> None:
     for compiled in (True, False):
         station = Station(compiled)
         for n in range(LANES):
-            station.set(lane(n, "error_ppm"), 0.1e6)
-        station.put("placer.error_window", 2000)
+            station.plant[lane(n, "error_ppm")] = 0.1e6
+        station.tags["placer.error_window"] = 2000
         station.go(20.0)
         images.append(station.twin.runner.image.bytes.tobytes())
         assert any(station[f"feeders.lanes.{n}.blocked"] for n in range(LANES))
@@ -169,7 +137,7 @@ def test_compiled_and_plain_do_the_same() -> None:
 def moments() -> dict[str, int]:
     """Each step of the second board's way, and the scan after a few in which it is there."""
     station, seen = Station(), dict[str, int]()
-    station.until("emptying")
+    station.comes_to("emptying")
     while station["board.id"] != 2 or station.step != "emptying":
         station.go(0.01)
         after = 700 if station.step == "placing" else 5
@@ -190,14 +158,14 @@ def test_interrupted_in_any_step_it_goes_on_and_every_board_is_good(
             kill_scan(station)
         else:
             station.pursue(Goal.REST)
-            station.command(Command[blow.upper()])
+            station.command("placer", Command[blow.upper()])
         station.go(30.0)
         ends = {"stop": State.STOPPED, "hold": State.HELD, "abort": State.ABORTED}
         assert station["unit.state"] == ends.get(blow, State.STOPPED), f"{step}: {blow}"
-        assert not (station.true("placer.belt_run") or station.true("placer.place")), step
+        assert not (station.plant["placer.belt_run"] or station.plant["placer.place"]), step
         station.pursue(Goal.RUN)
         if blow == "hold":
-            station.command(Command.UNHOLD)
+            station.command("placer", Command.UNHOLD)
         seen = station.pass_on(3)
         assert {2, 3} <= set(seen) and all(truth == GOOD[2] for truth in seen.values()), step
         assert station.read("magazine.failed") == 0, step
@@ -207,22 +175,22 @@ def test_interrupted_in_any_step_it_goes_on_and_every_board_is_good(
 
 def test_power_cut_then_let_go_by_hand_is_scrap() -> None:
     station = begun()
-    station.set("safety.panel_estop_pressed", True)
+    station.plant["safety.panel_estop_pressed"] = True
     station.go(1.0)
     assert station["unit.state"] == State.ABORTED and station["clamped"] and station["begun"]
-    station.set("placer.hand_opens", True)
+    station.plant["placer.hand_opens"] = True
     station.go(0.1)
-    station.set("placer.hand_opens", False)
-    station.set("safety.panel_estop_pressed", False)
-    station.set("safety.panel_reset_pressed", True)
+    station.plant["placer.hand_opens"] = False
+    station.plant["safety.panel_estop_pressed"] = False
+    station.plant["safety.panel_reset_pressed"] = True
     station.go(0.5)
-    station.set("safety.panel_reset_pressed", False)
+    station.plant["safety.panel_reset_pressed"] = False
     station.go(2.0)
     station.pursue(Goal.RUN)
     result, route, truth = station.leaves()
     assert (result, route) == (Result.FAILED, Route.REMOVAL)
     assert truth["missing"] > 100 and truth["placed"] + truth["missing"] == PARTS
-    station.until("counting")
+    station.comes_to("counting")
     assert station.leaves() == GOOD
 
 
@@ -238,57 +206,57 @@ def test_power_cut_then_let_go_by_hand_is_scrap() -> None:
 )
 def test_board_not_to_be_placed_passes_through(tags: dict[str, int], route: Route) -> None:
     station = Station()
-    station.until("filling")
+    station.comes_to("filling")
     for tag, value in tags.items():
-        station.put(f"placer.infeed.hears.board.{tag}", value)
-        station.put(f"infeed.board.{tag}", value)
-        station.put(f"infeed.outfeed.says.board.{tag}", value)
-    station.until("releasing")
+        station.tags[f"placer.infeed.hears.board.{tag}"] = value
+        station.tags[f"infeed.board.{tag}"] = value
+        station.tags[f"infeed.outfeed.says.board.{tag}"] = value
+    station.comes_to("releasing")
     number = station["board.id"]
     station.until(lambda: station.read("outfeed.board.id") == number)
     assert station.read("outfeed.board.route") == route
     assert not int(station.read("outfeed.board.work_done")) & PLACED
-    assert station.true("coupler.outfeed.board.placed") == 0
-    assert station.true("coupler.outfeed.board.missing") == 0
-    station.until("counting")
+    assert station.plant["coupler.outfeed.board.placed"] == 0
+    assert station.plant["coupler.outfeed.board.missing"] == 0
+    station.comes_to("counting")
     assert station.leaves() == GOOD, "the next one is placed"
 
 
 def test_fiducials_lost_once_the_board_is_clamped_anew_and_placed() -> None:
     station = Station()
-    station.set("placer.lost_ppm", 1e9)
-    station.until("reclamping")
-    station.set("placer.lost_ppm", 0.0)
+    station.plant["placer.lost_ppm"] = 1e9
+    station.comes_to("reclamping")
+    station.plant["placer.lost_ppm"] = 0.0
     assert station.leaves() == GOOD
     assert station["lost_in_row"] == 0
 
 
 def test_fiducials_lost_twice_is_suspect_and_three_in_a_row_hold() -> None:
     station = Station()
-    station.set("placer.lost_ppm", 1e9)
+    station.plant["placer.lost_ppm"] = 1e9
     for number in (1, 2, 3):
-        station.until("suspect")
+        station.comes_to("suspect")
         result, route, truth = station.leaves()
         assert (result, route) == (Result.FAILED, Route.REWORK)
         assert truth["placed"] == truth["missing"] == 0
         assert station["lost_in_row"] == number
     station.until(station.held)
     assert station.first_out == "fiducials_seen"
-    station.set("placer.lost_ppm", 0.0)
+    station.plant["placer.lost_ppm"] = 0.0
     station.go(60.0)
     assert station.held(), "only a person goes on"
-    station.command(Command.UNHOLD)
-    station.until("counting")
+    station.command("placer", Command.UNHOLD)
+    station.comes_to("counting")
     assert station.leaves() == GOOD and station.first_out == ""
 
 
 def test_lane_with_too_many_errors_is_blocked_stood_in_for_and_used_again_when_mended() -> None:
     station = Station()
-    station.set(lane(2, "error_ppm"), 0.9e6)
-    station.put("placer.error_window", 2000)
+    station.plant[lane(2, "error_ppm")] = 0.9e6
+    station.tags["placer.error_window"] = 2000
     station.until(lambda: bool(station["feeders.lanes.2.blocked"]))
     assert 2 <= int(station["feeders.lanes.2.errors"]) <= 8, "750 ppm of 2000 picks is 1.5"
-    station.until("counting")
+    station.comes_to("counting")
     assert station.leaves() == GOOD
     assert 0 < int(station["feeders.lanes.12.picks"]) < 30
     assert station["unit.state"] in (State.EXECUTE, State.SUSPENDED)
@@ -302,8 +270,8 @@ def test_lanes_that_are_well_are_not_blocked() -> None:
     """At 400 ppm a window of 20,000 picks has 8 errors; 15 are allowed."""
     station = Station()
     for n in range(LANES):
-        station.set(lane(n, "error_ppm"), 400.0)
-        station.set(lane(n, "left"), 1_000_000)
+        station.plant[lane(n, "error_ppm")] = 400.0
+        station.plant[lane(n, "left")] = 1_000_000
     station.go(1800.0)
     assert not any(station[f"feeders.lanes.{n}.blocked"] for n in range(LANES))
     assert int(station.read("magazine.good")) > 75 and station.read("magazine.failed") == 0
@@ -312,39 +280,39 @@ def test_lanes_that_are_well_are_not_blocked() -> None:
 @pytest.mark.parametrize("tag", ["reel", "part"])
 def test_wrong_reel_is_not_used_and_holds_when_nothing_stands_in(tag: str) -> None:
     station = Station()
-    station.set(lane(1, tag), 999)
-    station.until("counting")
+    station.plant[lane(1, tag)] = 999
+    station.comes_to("counting")
     assert station.leaves() == GOOD
     assert station["feeders.lanes.1.picks"] == 0 and station["feeders.lanes.11.picks"] == 30
-    station.set(lane(11, tag), 999)
+    station.plant[lane(11, tag)] = 999
     station.until(station.held)
     assert station.first_out == "reels_right" and station["feeders.lane_in_need"] == 2
     assert station["placed"] == 0, "between two boards"
-    station.until("counting", 250.0)
+    station.comes_to("counting", 250.0)
     assert station.leaves() == GOOD, "a person has put the right ones in"
 
 
 def test_reel_runs_empty_in_a_board_it_holds_and_goes_on_with_the_next() -> None:
     station = Station()
-    station.set(lane(0, "left"), 12)
-    station.set(lane(10, "left"), 0)
+    station.plant[lane(0, "left")] = 12
+    station.plant[lane(10, "left")] = 0
     station.until(station.held)
     assert station.step == "placing" and station["placed"] == 12
     assert station.first_out == "parts_enough" and station["feeders.lane_in_need"] == 1
     station.go(0.02)
-    assert not station.true("placer.place") and station["clamped"]
-    station.until("counting", 250.0)
+    assert not station.plant["placer.place"] and station["clamped"]
+    station.comes_to("counting", 250.0)
     assert station.leaves() == GOOD
     assert station.first_out == ""
 
 
 def test_wrong_splice_quarantines_the_board_that_got_parts_of_it() -> None:
     station = begun()
-    picks = int(station.true(lane(5, "picks")))
-    station.set(lane(5, "reel"), 999)
-    station.set(lane(5, "picks"), picks + 1)
+    picks = int(station.plant[lane(5, "picks")])
+    station.plant[lane(5, "reel")] = 999
+    station.plant[lane(5, "picks")] = picks + 1
     assert station.leaves()[:2] == (Result.FAILED, Route.REMOVAL)
-    station.until("counting")
+    station.comes_to("counting")
     assert station.leaves() == GOOD
     assert station["feeders.lanes.5.picks"] == picks + 1
 
@@ -360,10 +328,10 @@ def test_machine_that_counts_a_part_too_few_the_board_is_scrap(line: OpenLine) -
 def test_too_few_nozzles_hold_until_they_are_clean() -> None:
     station = begun()
     for n in range(5):
-        station.set(f"placer.nozzles.{n}.clogged", True)
+        station.plant[f"placer.nozzles.{n}.clogged"] = True
     station.until(station.held)
     assert station.first_out == "nozzles_enough"
-    station.until("counting", 200.0)
+    station.comes_to("counting", 200.0)
     assert station.leaves() == GOOD
 
 
@@ -371,23 +339,23 @@ def test_too_few_nozzles_hold_until_they_are_clean() -> None:
 def test_recipe_refused_by_the_machine_no_board_is_asked_for(tag: str) -> None:
     """One that is being changed, or has more parts than the machine places."""
     station = Station()
-    station.until("placing")
-    station.put(f"placer.{tag}", 0 if tag == "recipe.version" else 900)
+    station.comes_to("placing")
+    station.tags[f"placer.{tag}"] = 0 if tag == "recipe.version" else 900
     assert station.leaves() == GOOD, "the board at work is finished by the old one"
     station.go(60.0)
     assert station.step == "empty" and not station["infeed.says.machine_ready"]
-    station.put(f"placer.{tag}", 2 if tag == "recipe.version" else 20)
-    station.until("counting")
+    station.tags[f"placer.{tag}"] = 2 if tag == "recipe.version" else 20
+    station.comes_to("counting")
     assert station["placed"] == (PARTS if tag == "recipe.version" else PARTS - 10)
 
 
 def test_correction_reaches_the_parts() -> None:
     station = Station()
-    station.put("placer.offset_x_um_wanted", 90.0)
-    station.until("placing")
-    station.set("placer.belt.board.offset_x_um", 90.0)
-    station.until("counting")
-    assert station.true("placer.belt.board.shifted") == 0
+    station.tags["placer.offset_x_um_wanted"] = 90.0
+    station.comes_to("placing")
+    station.plant["placer.belt.board.offset_x_um"] = 90.0
+    station.comes_to("counting")
+    assert station.plant["placer.belt.board.shifted"] == 0
 
 
 def test_parameters_that_make_no_program_are_unfit() -> None:

@@ -99,6 +99,33 @@ def test_force_what_the_wire_cannot_carry_is_refused(
         presses.force(tag, value)
 
 
+def test_plant_is_read_and_set_as_it_truly_is(line: OpenLine) -> None:
+    station = line(STATION, sim=True).start().step(until="printer.judging", timeout_s=60.0)
+    number = station.plant["printer.belt.board.id"]
+    assert number == station["printer.board.id"] == 1
+    assert station.plant.census()["entered"] >= 1
+    station.plant["printer.belt.board.id"] = 4711
+    station.step(10)
+    assert station["printer.barcode"] == 4711 and station["printer.board.id"] == 1
+
+
+def test_plant_refuses_what_it_has_not_and_what_is_of_another_type(line: OpenLine) -> None:
+    plant = line(STATION, sim=True).plant
+    with pytest.raises(LookupError, match=r"no tag 'printer.clam'; did you mean 'printer.clamp'"):
+        plant["printer.clam"]
+    with pytest.raises(LookupError, match=r"no tag 'printer.clam'; did you mean 'printer.clamp'"):
+        plant["printer.clam"] = True
+    with pytest.raises(ValueError, match=r"printer.clamp is bool and cannot be 1"):
+        plant["printer.clamp"] = 1
+    plant["printer.pressure_N"] = 3
+    assert plant["printer.pressure_N"] == 3.0
+
+
+def test_plant_of_a_line_without_sim_is_refused(presses: TestLine) -> None:
+    with pytest.raises(LookupError, match="has no plant here; open it with sim=True"):
+        _ = presses.plant
+
+
 def test_unknown_names_are_met_with_the_nearest(presses: TestLine) -> None:
     def says(text: str) -> pytest.RaisesContext[LookupError]:
         return pytest.raises(LookupError, match=re.escape(text))

@@ -19,7 +19,7 @@ def printed(line: Inspection) -> Inspection:
 
 def prints(line: Inspection, count: int, tag: str) -> list[float]:
     """What is true of so many boards printed next."""
-    return [float(printed(line).plant(f"printer.belt.board.{tag}")) for _ in range(count)]
+    return [float(printed(line).plant[f"printer.belt.board.{tag}"]) for _ in range(count)]
 
 
 def test_each_stroke_has_a_correction_of_its_own() -> None:
@@ -39,9 +39,9 @@ def test_volume_is_corrected_through_the_pressure(wanted_pct: float) -> None:
 def test_stencil_is_wiped_by_count() -> None:
     line = Inspection().set(printer__wipe_after=3)
     prints(line, 6, "id")
-    assert line.plant("printer.wipes") == 1
-    line.until(lambda: line.plant("printer.wipes") == 2)
-    assert line.plant("printer.prints_since_wipe") == 0
+    assert line.plant["printer.wipes"] == 1
+    line.until(lambda: line.plant["printer.wipes"] == 2)
+    assert line.plant["printer.prints_since_wipe"] == 0
 
 
 def test_wipe_asked_for_is_given_once() -> None:
@@ -49,17 +49,17 @@ def test_wipe_asked_for_is_given_once() -> None:
     prints(line, 2, "id")
     line.set(printer__wipes_asked=1)
     prints(line, 4, "id")
-    assert line.plant("printer.wipes") == 1
-    assert line.plant("printer.prints_since_wipe") == 4
+    assert line.plant["printer.wipes"] == 1
+    assert line.plant["printer.prints_since_wipe"] == 4
 
 
 def test_wipe_interrupted_is_done_again() -> None:
     line = Inspection()
     prints(line, 1, "id")
-    line.set(printer__wipes_asked=1).until(lambda: bool(line.plant("printer.wiping")))
+    line.set(printer__wipes_asked=1).until(lambda: bool(line.plant["printer.wiping"]))
     blow_of("power", "printer")(line.go(10.0))
-    assert line.plant("printer.wipes") == 0
-    line.until(lambda: line.plant("printer.wipes") == 1)
+    assert line.plant["printer.wipes"] == 0
+    line.until(lambda: line.plant["printer.wipes"] == 1)
 
 
 @pytest.mark.parametrize(("pause_s", "wasted"), [(300.0, 0), (700.0, 0), (2000.0, 1)])
@@ -70,7 +70,7 @@ def test_after_a_pause_the_paste_is_kneaded_and_the_first_print_wasted(
     line.tamper(printer__paste__pause_s=pause_s, printer__paste__dry_pct=min(15.0, pause_s / 120.0))
     line.until(lambda: line.at("printer", "filling"))
     kneaded = pause_s >= 600.0
-    assert (float(line.plant("printer.paste.pause_s")) < 60.0) == kneaded
+    assert (float(line.plant["printer.paste.pause_s"]) < 60.0) == kneaded
     line.until(lambda: line.read("spi.board.id") == 1)
     assert line.read("spi.board.result") == (Result.FAILED if wasted else Result.GOOD)
     assert line.read("spi.board.route") == Route.LINE
@@ -90,8 +90,8 @@ def test_recipe_of_another_version_brings_no_board_in() -> None:
     assert line.read("printer.board.id") == 0
     line.set(printer__recipe__version=2, printer__pressure_N_wanted=90.0)
     printed(line)
-    assert line.plant("printer.recipe.version_active") == 2
-    assert line.plant("printer.pressure_set_N") == 90.0
+    assert line.plant["printer.recipe.version_active"] == 2
+    assert line.plant["printer.pressure_set_N"] == 90.0
 
 
 def test_failed_board_passes_through_unprinted() -> None:
@@ -100,6 +100,6 @@ def test_failed_board_passes_through_unprinted() -> None:
     line.set(infeed__board__result=int(Result.FAILED)).go(1.0).set(printer__recipe__version=1)
     line.until(lambda: line.read("spi.board.id") == 1)
     assert line.read("spi.board.result") == Result.FAILED
-    assert line.plant("spi.stage.belt.board.prints") == 0
+    assert line.plant["spi.stage.belt.board.prints"] == 0
     line.until(lambda: line.journal.departed["magazine"] == 1)
-    assert line.plant("spi.stage.looked") != 1 and line.plant("aoi.stage.looked") != 1
+    assert line.plant["spi.stage.looked"] != 1 and line.plant["aoi.stage.looked"] != 1

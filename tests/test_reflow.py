@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oven_bench import MASS_PCT, OvenLine, recipe
-from test_kills_virtual import kill_scan
+from virtual_line import kill_scan
 
 from cellrt import Result, Route
 from cellrt.packml import Command, State
@@ -40,20 +40,20 @@ def line() -> OvenLine:
 @pytest.fixture(scope="module")
 def begun(line: OvenLine) -> Saved:
     """A warm oven that gives the first of its four boards, with the next one before it."""
-    line.start().run(1.0)
+    line.start().go(1.0)
     line.warm()
     line.until(lambda: line["reflow.count"] == 4, 600.0)
     line.command("loader", Command.HOLD)
     line.until(lambda: line["reflow.leaving.id"] != 0, 600.0)
     line.command("loader", Command.UNHOLD)
-    line.run(0.5)
+    line.go(0.5)
     return line.save()
 
 
 @pytest.fixture(scope="module")
 def filled(line: OvenLine, begun: Saved) -> Saved:
     """An oven in the midst of production."""
-    line.take_up(begun).start().run(FULL_S)
+    line.take_up(begun).start().go(FULL_S)
     return line.save()
 
 
@@ -97,15 +97,15 @@ def judged_rightly(line: OvenLine) -> None:
 
 def test_cold_oven_lets_the_first_board_in_when_all_zones_are_warm() -> None:
     line = OvenLine("oven_line.toml").start()
-    warm_s = line.until(lambda: line["reflow.warm"], 2400.0)
+    warm_s = line.until_s(lambda: line["reflow.warm"], 2400.0)
     assert 20 * 60 < warm_s < 30 * 60
-    assert line["reflow.count"] == 0 and line.plant("reflow.count") == 0
+    assert line["reflow.count"] == 0 and line.plant["reflow.count"] == 0
     for n in range(8):
-        off_K = float(line.plant(f"reflow.zones.{n}.temperature_degC")) - float(
+        off_K = float(line.plant[f"reflow.zones.{n}.temperature_degC"]) - float(
             line[f"reflow.zone_{n + 1}_degC"]
         )
         assert abs(off_K) < 3.1
-    assert line.until(lambda: line.plant("reflow.count") == 1, 60.0) < 30.0
+    assert line.until_s(lambda: line.plant["reflow.count"] == 1, 60.0) < 30.0
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
@@ -113,11 +113,11 @@ def test_shipped_product_comes_out_within_the_pastes_window_as_predicted(product
     wanted = recipe(product)
     assert Reflow.unfit(wanted) is None
     line = OvenLine("oven_line.toml", **wanted)
-    line.write("reflow.recipe.number", product)
+    line.tags["reflow.recipe.number"] = product
     line.mass_pct = MASS_PCT[product]
-    line.start().run(1.0)
+    line.start().go(1.0)
     line.warm()
-    line.run(1100.0)
+    line.go(1100.0)
     assert len(line.truth) >= 20
     model = predict(wanted["belt_wanted_mm_s"], zones_of(wanted), wanted["board_lag_s"])
     for number, (peak_degC, liquid_s) in line.truth.items():
@@ -126,7 +126,7 @@ def test_shipped_product_comes_out_within_the_pastes_window_as_predicted(product
         assert abs(peak_degC - model.peak_degC) < 2.0
         assert abs(liquid_s - model.liquid_s) < 3.0
         assert line.results[number] == (Result.GOOD, Route.LINE)
-    assert line.plant("reflow.recipe_active") == product
+    assert line.plant["reflow.recipe_active"] == product
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_slower_belt_makes_a_board_hotter_and_no_hotter_than_the_hottest_zone(
 
 
 def test_full_oven_gives_a_board_at_least_every_21_s(full: OvenLine) -> None:
-    before = int(full.plant("reflow.probe.count"))
-    full.start().run(420.0)
-    assert int(full.plant("reflow.probe.count")) - before >= 20
+    before = int(full.plant["reflow.probe.count"])
+    full.start().go(420.0)
+    assert int(full.plant["reflow.probe.count"]) - before >= 20
     judged_rightly(full)
     conserved(full)
 
@@ -169,13 +169,13 @@ def test_full_oven_gives_a_board_at_least_every_21_s(full: OvenLine) -> None:
 def test_blocked_oven_takes_no_more_than_fit_behind_it_and_never_stops(full: OvenLine) -> None:
     full.command("outfeed", Command.HOLD)
     for _ in range(120):
-        full.run(10.0)
+        full.go(10.0)
         assert full["reflow.chain_run"]
         inside = int(full["reflow.count"]) + int(full["reflow.leaving.id"] != 0)
         assert inside <= full["reflow.outfeed.hears.room"]
     assert full["reflow.count"] == 0 and full["buffer.count"] >= 19
     full.command("outfeed", Command.UNHOLD)
-    full.start().run(600.0)
+    full.start().go(600.0)
     judged_rightly(full)
     conserved(full)
 
@@ -185,31 +185,31 @@ def test_blocked_oven_takes_no_more_than_fit_behind_it_and_never_stops(full: Ove
 def test_interrupted_at_any_moment_no_board_is_lost(
     few: OvenLine, what: str, moment_s: float
 ) -> None:
-    few.start().run(moment_s)
+    few.start().go(moment_s)
     if what == "stop":
-        few.line.pursue(Goal.STOP)
+        few.pursue(Goal.STOP)
         few.until(lambda: few.state() is State.STOPPED, 900.0)
         assert few["reflow.count"] == few["reflow.leaving.id"] == 0, "it has run out"
         few.until(lambda: few.state("magazine") is State.STOPPED, 60.0)
     elif what == "hold":
         few.command("reflow", Command.HOLD)
         few.until(lambda: few.state() is State.HELD, 70.0)
-        few.run(500.0)
+        few.go(500.0)
         assert few["reflow.count"] == 0, "boards run out while it is held"
         few.command("reflow", Command.UNHOLD)
     elif what == "abort":
         few.command("reflow", Command.ABORT)
-        few.run(60.0)
+        few.go(60.0)
         waits = few["reflow.leaving.id"] != 0
         assert few["reflow.chain_run"] or waits, "what is inside runs on, up to the exit"
     else:
-        kill_scan(few.line)
-        few.run(10.0)
+        kill_scan(few)
+        few.go(10.0)
         assert few.state() is State.STOPPED
-        waits = few.plant("reflow.exit.board.id") != 0
-        assert few.plant("reflow.belt_actual_mm_s") > 5.0 or waits, "the oven empties itself"
+        waits = few.plant["reflow.exit.board.id"] != 0
+        assert few.plant["reflow.belt_actual_mm_s"] > 5.0 or waits, "the oven empties itself"
     few.warm()
-    few.start().run(700.0)
+    few.start().go(700.0)
     assert few.state() in WORKING
     assert few.census()["stored"] >= 8
     judged_rightly(few)
@@ -217,30 +217,30 @@ def test_interrupted_at_any_moment_no_board_is_lost(
 
 
 def test_estop_stops_chain_and_heat_at_once(full: OvenLine) -> None:
-    full.set_plant("safety.panel_estop_pressed", True)
-    full.run(1.5)
-    assert full.plant("reflow.belt_actual_mm_s") == 0.0
+    full.plant["safety.panel_estop_pressed"] = True
+    full.go(1.5)
+    assert full.plant["reflow.belt_actual_mm_s"] == 0.0
     assert full.state() is State.ABORTED
     assert all(full[f"reflow.zones.{n}.duty_pct"] == 0.0 for n in range(8))
 
 
 def test_jam_stops_chain_and_heat_and_every_board_inside_is_suspect(full: OvenLine) -> None:
-    full.start().set_plant("reflow.jam", True)
+    full.start().plant["reflow.jam"] = True
     full.until(lambda: full["reflow.jammed"], 60.0)
     inside = int(full["reflow.count"])
     first = int(full["reflow.passengers.0.board.id"])
-    full.run(2.0)
+    full.go(2.0)
     assert full.state() is State.ABORTED
-    assert full.plant("reflow.belt_actual_mm_s") == 0.0
+    assert full.plant["reflow.belt_actual_mm_s"] == 0.0
     assert all(full[f"reflow.zones.{n}.duty_pct"] == 0.0 for n in range(8))
     conserved(full)
-    full.set_plant("reflow.jam", False)
+    full.plant["reflow.jam"] = False
     full.command("reflow", Command.CLEAR)
-    full.run(1.0)
+    full.go(1.0)
     full.command("reflow", Command.RESET)
-    full.run(1.0)
+    full.go(1.0)
     full.command("reflow", Command.START)
-    full.run(1000.0)
+    full.go(1000.0)
     assert full.state() in WORKING
     for number in range(first, first + inside):
         result, route = full.results[number]
@@ -250,11 +250,11 @@ def test_jam_stops_chain_and_heat_and_every_board_inside_is_suspect(full: OvenLi
 
 
 def _burn_out(line: OvenLine) -> None:
-    line.set_plant("reflow.zones.7.burnt_out", True)
+    line.plant["reflow.zones.7.burnt_out"] = True
 
 
 def _break_fan(line: OvenLine) -> None:
-    line.set_plant("reflow.fan_broken", True)
+    line.plant["reflow.fan_broken"] = True
 
 
 @pytest.mark.parametrize(("fault", "rule"), [(_burn_out, "zones_well"), (_break_fan, "fans_turn")])
@@ -268,7 +268,7 @@ def test_zone_or_fan_failed_oven_is_held_and_runs_out(
         full["reflow.unit.first_out"]
     ) - 2
     assert full["reflow.chain_run"]
-    full.run(600.0)
+    full.go(600.0)
     assert full["reflow.count"] == 0 and full.state() is State.HELD
     judged_rightly(full)
     assert any(result == Result.FAILED for result, _ in full.results.values())
@@ -276,47 +276,47 @@ def test_zone_or_fan_failed_oven_is_held_and_runs_out(
 
 
 def test_welded_relay_the_cut_out_opens_and_the_oven_is_aborted(full: OvenLine) -> None:
-    full.start().set_plant("reflow.zones.7.welded", True)
+    full.start().plant["reflow.zones.7.welded"] = True
     full.until(lambda: full["reflow.cut_out_open"], 900.0)
-    full.run(1.0)
+    full.go(1.0)
     assert full.state() is State.ABORTED
-    hot_degC = full.plant("reflow.zones.7.temperature_degC")
-    full.run(60.0)
-    assert full.plant("reflow.zones.7.temperature_degC") < hot_degC < 325.0
+    hot_degC = full.plant["reflow.zones.7.temperature_degC"]
+    full.go(60.0)
+    assert full.plant["reflow.zones.7.temperature_degC"] < hot_degC < 325.0
 
 
 def test_board_over_its_parts_ceiling_is_scrap(full: OvenLine) -> None:
-    full.write("reflow.class_now_degC", 236.0)
+    full.tags["reflow.class_now_degC"] = 236.0
     scrapped = full["reflow.scrapped"]
-    full.start().run(60.0)
+    full.start().go(60.0)
     assert full["reflow.scrapped"] > scrapped
-    full.run(60.0)
+    full.go(60.0)
     assert full.results[max(full.results)] == (Result.FAILED, Route.REMOVAL)
 
 
 def test_new_settings_wait_until_the_last_board_is_out(few: OvenLine) -> None:
-    few.start().write("reflow.belt_wanted_mm_s", 10.0)
-    few.run(60.0)
+    few.start().tags["reflow.belt_wanted_mm_s"] = 10.0
+    few.go(60.0)
     assert few["reflow.belt_now_mm_s"] == 10.33, "boards inside keep theirs"
     inside = few["reflow.count"]
     few.until(lambda: few["reflow.count"] == 0, 600.0)
     assert inside <= 5
     few.until(lambda: few["reflow.count"] > 0, 120.0)
-    assert few.plant("reflow.belt_set_mm_s") == pytest.approx(10.0)
+    assert few.plant["reflow.belt_set_mm_s"] == pytest.approx(10.0)
 
 
 def test_speed_that_the_oven_refuses_lets_no_board_in(few: OvenLine) -> None:
-    few.start().write("reflow.belt_wanted_mm_s", 30.0)
-    few.run(700.0)
+    few.start().tags["reflow.belt_wanted_mm_s"] = 30.0
+    few.go(700.0)
     assert few["reflow.recipe_refused"] and few["reflow.count"] == 0
-    assert few.plant("reflow.belt_set_mm_s") == pytest.approx(10.33)
+    assert few.plant["reflow.belt_set_mm_s"] == pytest.approx(10.33)
 
 
 def test_boards_on_the_chain_never_touch(full: OvenLine) -> None:
     full.start()
     for _ in range(40):
-        full.run(5.0)
-        count = int(full.plant("reflow.count"))
-        at_mm = [float(full.plant(f"reflow.passengers.{n}.position_mm")) for n in range(count)]
+        full.go(5.0)
+        count = int(full.plant["reflow.count"])
+        at_mm = [float(full.plant[f"reflow.passengers.{n}.position_mm"]) for n in range(count)]
         gaps = [a - b - 160.0 for a, b in pairwise(at_mm)]
         assert min(gaps) >= 29.0 and at_mm[0] < CHAIN_MM + 160.0

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from virtual_line import GONE_SCANS, plant_scan, restarted
 
 from cellrt.handover import Result, Route
 from cellrt.packml import Mode
-from cellrt.runtime.scan import take_up
-from cellrt.scan.runner import Runner
 from cellrt.tags import Scalar
-from cellrt.testing import Golden, OpenLine, TestLine
-from cellrt.twin import Twin, one_plant_scan
+from cellrt.testing import Golden, OpenLine, Plant, TestLine
+from cellrt.twin import Twin
 from cells.robot import MAGAZINE_SLOTS, STAND_SLOTS, Robot
-from hw_sim.plant import census
 
 LINE = "lines/robot_line.toml"
 FULL = (1 << MAGAZINE_SLOTS) - 1
-GONE_SCANS = 250
 STEPS = [s for s in Robot.sequence.names if s not in ("board_lost", "homing")]
 
 
@@ -27,26 +23,21 @@ class Unloading:
     def __init__(self, line: TestLine) -> None:
         self.line = line
 
-    def plant(self, tag: str) -> Scalar:
-        image = self._twin.plant_image
-        return image.read(image.layout.find(tag))
-
-    def set_plant(self, tag: str, value: Scalar) -> None:
-        image = self._twin.plant_image
-        image.write(image.layout.find(tag), value)
+    @property
+    def plant(self) -> Plant:
+        return self.line.plant
 
     def set(self, tag: str, value: Scalar) -> None:
         """A tag of the line, as another machine or an earlier day left it."""
-        image = self.line.runner.image
-        image.write(image.layout.find(tag), value)
+        self.line.runner.image[tag] = value
 
     def counted(self) -> dict[str, int]:
-        return {k: v for k, v in census(self._twin.plant_image).items() if v and k != "entered"}
+        return {k: v for k, v in self.plant.census().items() if v and k != "entered"}
 
     def in_line(self) -> int:
         """Boards on the conveyor, in the nest and in the gripper."""
         belts = ("coupler.infeed", "unloader.nest", "unloader.gripper")
-        return sum(self.plant(f"{belt}.board.id") != 0 for belt in belts)
+        return sum(self.plant[f"{belt}.board.id"] != 0 for belt in belts)
 
     def until(self, place: str, timeout_s: float = 60.0) -> Unloading:
         self.line.step(until=place, timeout_s=timeout_s)
@@ -67,27 +58,15 @@ class Unloading:
     def power_cut(self) -> None:
         """The scan is gone and comes back with what was retained; the plant's heartbeats stood still."""
         twin, old = self._twin, self.line.runner
-        bits = [_bits(old, n) for n in range(len(old.plan.retained))]
-        period_ns, reals = old.plan.line.period_ns, old.work.outputs.view(np.float64)
         for n in range(old.scan, old.scan + GONE_SCANS):
-            dt_s = old.tables.dt_s
-            one_plant_scan(twin.plant, old.work.outputs, reals, n * period_ns, n, dt_s)
-        new = Runner(old.plan, epoch=old.epoch + 1)
-        new.scan = old.scan + GONE_SCANS
-        take_up(new, np.array(bits, np.int64), new.now_ns)
-        twin.runner = self.line.runner = new
+            plant_scan(twin, old.work.outputs, n)
+        twin.runner = self.line.runner = new = restarted(old)
         self.line._commander.epoch = new.epoch
 
     @property
     def _twin(self) -> Twin:
         assert self.line._twin is not None
         return self.line._twin
-
-
-def _bits(runner: Runner, n: int) -> int:
-    leaf = runner.plan.retained[n]
-    value = runner.image.read(leaf)
-    return int(np.float64(value).view(np.int64)) if leaf.field.kind is float else int(value)
 
 
 @pytest.fixture
@@ -139,22 +118,22 @@ def test_board_goes_by_result_and_route(
     cell = {"stored": "stored", "rework": "reworked", "scrapped": "scrapped"}[way]
     assert unloading.line[f"robot.{cell}"] == 2
     if way == "stored":
-        assert unloading.plant("unloader.racks.0.slots") == 0b11
+        assert unloading.plant["unloader.racks.0.slots"] == 0b11
 
 
 def test_board_that_is_not_who_it_should_be_goes_to_the_scrap_box(unloading: Unloading) -> None:
     unloading.until("infeed.full")
-    unloading.set_plant("coupler.infeed.board.id", 4711)
+    unloading.plant["coupler.infeed.board.id"] = 4711
     unloading.unload()
     assert unloading.counted()["scrapped"] == 1
 
 
 def test_magazine_full_is_fetched_while_the_other_is_filled(unloading: Unloading) -> None:
     unloading.set("robot.racks.0.filled", MAGAZINE_SLOTS - 1)
-    unloading.set_plant("unloader.racks.0.slots", FULL >> 1)
+    unloading.plant["unloader.racks.0.slots"] = FULL >> 1
     unloading.unload(2)
     assert unloading.line["robot.racks.0.request"] and unloading.line["robot.active"] == 1
-    assert unloading.plant("unloader.racks.1.slots") == 1
+    assert unloading.plant["unloader.racks.1.slots"] == 1
     unloading.line.step(until=lambda: not unloading.line["robot.racks.0.here"], timeout_s=180.0)
     unloading.line.step(until="robot.racks.0.here")
     assert unloading.line["robot.racks.0.filled"] == 0
@@ -166,23 +145,23 @@ def test_no_magazine_there_holds_with_the_board_in_the_nest_until_one_comes(
     unloading: Unloading,
 ) -> None:
     for n in (0, 1):
-        unloading.set_plant(f"unloader.racks.{n}.here", False)
-        unloading.set_plant(f"unloader.racks.{n}.none_left", True)
+        unloading.plant[f"unloader.racks.{n}.here"] = False
+        unloading.plant[f"unloader.racks.{n}.none_left"] = True
     unloading.until("robot.Held")
     assert first_out(unloading) == "magazine_here"
     unloading.line.step(500)
     assert unloading.line["robot.Held"] and unloading.line["robot.nest_seated"]
-    unloading.set_plant("unloader.racks.1.none_left", False)
+    unloading.plant["unloader.racks.1.none_left"] = False
     unloading.line.step(until="robot.racks.1.here")
     unloading.line.step(10).command("robot", "unhold")
     unloading.unload()
-    assert unloading.plant("unloader.racks.1.slots") == 1
+    assert unloading.plant["unloader.racks.1.slots"] == 1
 
 
 def test_no_magazine_there_failed_boards_go_on(unloading: Unloading) -> None:
     for n in (0, 1):
-        unloading.set_plant(f"unloader.racks.{n}.here", False)
-        unloading.set_plant(f"unloader.racks.{n}.none_left", True)
+        unloading.plant[f"unloader.racks.{n}.here"] = False
+        unloading.plant[f"unloader.racks.{n}.none_left"] = True
     unloading.judge(Result.FAILED, Route.REWORK)
     unloading.unload()
     assert unloading.counted()["rework"] == 1
@@ -191,35 +170,35 @@ def test_no_magazine_there_failed_boards_go_on(unloading: Unloading) -> None:
 def test_stand_full_holds_until_a_person_has_emptied_it(unloading: Unloading) -> None:
     unloading.judge(Result.FAILED, Route.REWORK)
     unloading.set("robot.racks.2.filled", STAND_SLOTS)
-    unloading.set_plant("unloader.racks.2.slots", (1 << STAND_SLOTS) - 1)
+    unloading.plant["unloader.racks.2.slots"] = (1 << STAND_SLOTS) - 1
     unloading.until("robot.Held")
     assert first_out(unloading) == "stand_has_room"
     unloading.line.step(until=lambda: unloading.line["robot.racks.2.filled"] == 0, timeout_s=90.0)
     unloading.line.step(until="robot.racks.2.here")
     unloading.line.step(10).command("robot", "unhold")
     unloading.unload()
-    assert unloading.plant("unloader.racks.2.slots") == 1
+    assert unloading.plant["unloader.racks.2.slots"] == 1
 
 
 def test_slot_that_has_a_board_already_is_passed_over(unloading: Unloading) -> None:
-    unloading.set_plant("unloader.racks.0.slots", 0b11)
+    unloading.plant["unloader.racks.0.slots"] = 0b11
     unloading.unload()
-    assert unloading.plant("unloader.racks.0.slots") == 0b111
+    assert unloading.plant["unloader.racks.0.slots"] == 0b111
     assert unloading.line["robot.racks.0.filled"] == 3
 
 
 @pytest.mark.parametrize("step", ["drawing", "carrying", "inserting"])
 def test_board_dropped_stops_the_arm_and_wants_a_person(unloading: Unloading, step: str) -> None:
     unloading.until(f"robot.{step}").line.step(20)
-    unloading.set_plant("unloader.drop", True)
+    unloading.plant["unloader.drop"] = True
     unloading.line.step(2)
-    unloading.set_plant("unloader.drop", False)
+    unloading.plant["unloader.drop"] = False
     unloading.until("robot.Held", 1.0).line.step(30)
     assert first_out(unloading) == "board_lost within 0.1 s"
-    stands = [unloading.plant(f"robot.{axis}.at_mm") for axis in "xyz"]
+    stands = [unloading.plant[f"robot.{axis}.at_mm"] for axis in "xyz"]
     unloading.line.command("robot", "unhold").step(100)
     assert unloading.line["robot.Held"], "the board still lies on the floor"
-    assert stands == [unloading.plant(f"robot.{axis}.at_mm") for axis in "xyz"]
+    assert stands == [unloading.plant[f"robot.{axis}.at_mm"] for axis in "xyz"]
     unloading.line.step(until="robot.floor_clear", timeout_s=100.0)
     unloading.line.step(100)
     assert unloading.line["robot.Held"], "not by itself"
@@ -231,10 +210,10 @@ def test_board_dropped_stops_the_arm_and_wants_a_person(unloading: Unloading, st
 
 def test_arm_jammed_is_named_and_cleared_goes_on(unloading: Unloading) -> None:
     unloading.until("robot.carrying").line.step(20)
-    unloading.set_plant("robot.jammed", True)
+    unloading.plant["robot.jammed"] = True
     unloading.until("robot.Aborted")
     assert first_out(unloading).startswith("carrying within")
-    unloading.set_plant("robot.jammed", False)
+    unloading.plant["robot.jammed"] = False
     unloading.line.start()
     unloading.unload()
     assert unloading.counted()["stored"] == 1
@@ -269,12 +248,12 @@ def test_interrupted_in_any_step_goes_on_and_every_board_is_laid_down_once(
     elif blow == "abort":
         line.command("robot", "abort").step(200)
     elif blow == "estop":
-        unloading.set_plant("safety.panel_estop_pressed", True)
+        unloading.plant["safety.panel_estop_pressed"] = True
         line.step(200)
-        unloading.set_plant("safety.panel_estop_pressed", False)
-        unloading.set_plant("safety.panel_reset_pressed", True)
+        unloading.plant["safety.panel_estop_pressed"] = False
+        unloading.plant["safety.panel_reset_pressed"] = True
         line.step(50)
-        unloading.set_plant("safety.panel_reset_pressed", False)
+        unloading.plant["safety.panel_reset_pressed"] = False
         line.step(10)
     else:
         unloading.power_cut()
@@ -283,8 +262,8 @@ def test_interrupted_in_any_step_goes_on_and_every_board_is_laid_down_once(
     stored = int(unloading.line["robot.stored"])
     assert stored >= 2
     assert unloading.counted() == {"stored": stored, "in_line": unloading.in_line()}
-    assert unloading.plant("unloader.racks.0.slots") == (1 << stored) - 1
-    assert unloading.plant("unloader.fallen") == 0
+    assert unloading.plant["unloader.racks.0.slots"] == (1 << stored) - 1
+    assert unloading.plant["unloader.fallen"] == 0
 
 
 def test_in_maintenance_the_arm_goes_at_most_250_mm_s(unloading: Unloading) -> None:
@@ -294,7 +273,7 @@ def test_in_maintenance_the_arm_goes_at_most_250_mm_s(unloading: Unloading) -> N
     for _ in range(800):
         unloading.set("robot.unit.step_asked", True)
         unloading.line.step()
-        speeds = [float(unloading.plant(f"robot.{axis}.speed_mm_s")) for axis in "xyz"]
+        speeds = [float(unloading.plant[f"robot.{axis}.speed_mm_s"]) for axis in "xyz"]
         fastest_mm_s = max(fastest_mm_s, sum(s * s for s in speeds) ** 0.5)
     assert 150.0 < fastest_mm_s <= 250.0
 
@@ -328,4 +307,4 @@ def test_power_cut_while_the_board_changes_hands_loses_and_doubles_none(
     unloading.unload(2)
     stored = int(unloading.line["robot.stored"])
     assert unloading.counted() == {"stored": stored, "in_line": unloading.in_line()}
-    assert unloading.plant("unloader.racks.0.slots") == (1 << stored) - 1
+    assert unloading.plant["unloader.racks.0.slots"] == (1 << stored) - 1

@@ -6,9 +6,9 @@ import statistics
 from pathlib import Path
 
 import pytest
-from smt import S_NS, SMT, accounted, changed, gaps_s, run, started, states, warm
+from smt import SMT, accounted, changed, gaps_s, started, warm
+from virtual_line import S_NS, Line
 
-from cellrt.app.simulate import VirtualLine
 from cellrt.packml import State
 from cellrt.supervisor import Goal
 
@@ -17,12 +17,12 @@ WORKING = {State.EXECUTE, State.SUSPENDED}
 
 
 @pytest.fixture(scope="module")
-def fifty() -> VirtualLine:
+def fifty() -> Line:
     """From cold, the oven's warm-up included, until fifty boards are through."""
     line = started()
     while line.journal.departed["robot"] < BOARDS:
         assert line.now_ns < 4000 * S_NS, f"{line.journal.departed['robot']} boards only"
-        run(line, 10.0)
+        line.go(10.0)
     return line
 
 
@@ -32,26 +32,25 @@ def warm_line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return changed(tmp_path_factory.mktemp("warm"), end=warm())
 
 
-def inside_oven(line: VirtualLine) -> int:
+def inside_oven(line: Line) -> int:
     """Boards on the chain, truly."""
-    image = line.twin.plant_image
-    return int(image.read(image.layout.find("reflow.count")))
+    return int(line.plant["reflow.count"])
 
 
-def test_cold_start_fifty_boards_come_through_and_all_are_accounted_for(fifty: VirtualLine) -> None:
+def test_cold_start_fifty_boards_come_through_and_all_are_accounted_for(fifty: Line) -> None:
     assert accounted(fifty)
-    assert states(fifty) <= WORKING
+    assert fifty.states() <= WORKING
     assert fifty.journal.boards["completed"] >= 0.9 * BOARDS
 
 
-def test_takt_is_that_of_the_slowest_machine(fifty: VirtualLine) -> None:
+def test_takt_is_that_of_the_slowest_machine(fifty: Line) -> None:
     takt_s = statistics.mean(gaps_s(fifty, "robot"))
     assert 20.0 <= takt_s <= 24.0
     placer_s = min(gaps_s(fifty, "placer"))
     assert placer_s / takt_s > 0.9, "OEE of the bottleneck without faults"
 
 
-def test_boards_waited_for_the_oven_to_be_warm(fifty: VirtualLine) -> None:
+def test_boards_waited_for_the_oven_to_be_warm(fifty: Line) -> None:
     soldered = fifty.journal.entries(10**9, "reflow")
     first_s = next(e["t_ns"] / S_NS for e in soldered if e["event"] == "BoardIn")
     assert 20 * 60 < first_s < 30 * 60
@@ -61,38 +60,38 @@ def test_same_seed_same_hashes_and_another_seed_others(warm_line: Path) -> None:
     told = []
     for seed in (1, 1, 2):
         line = started(warm_line, seed)
-        run(line, 900.0)
+        line.go(900.0)
         told.append((line.twin.runner.image.hash(), line.journal.hash()))
     assert told[0] == told[1] != told[2]
 
 
 def test_full_line_stop_runs_the_oven_out_and_start_goes_on(warm_line: Path) -> None:
     line = started(warm_line)
-    run(line, 1200.0)
+    line.go(1200.0)
     inside = inside_oven(line)
     assert inside > 5
     line.pursue(Goal.STOP)
-    run(line, 700.0)
-    assert states(line) == {State.STOPPED}
+    line.go(700.0)
+    assert line.states() == {State.STOPPED}
     assert inside_oven(line) == 0
     assert accounted(line)
     through = line.journal.departed["robot"]
     line.pursue(Goal.RUN)
-    run(line, 1800.0)
-    assert states(line) <= WORKING
+    line.go(1800.0)
+    assert line.states() <= WORKING
     assert accounted(line)
     assert line.journal.departed["robot"] > through + 20
 
 
 def test_full_line_abort_loses_no_board(warm_line: Path) -> None:
     line = started(warm_line)
-    run(line, 1000.0)
+    line.go(1000.0)
     line.pursue(Goal.ABORT)
-    run(line, 900.0)
-    assert states(line) == {State.ABORTED}
+    line.go(900.0)
+    assert line.states() == {State.ABORTED}
     assert accounted(line)
     line.pursue(Goal.RUN)
-    run(line, 2400.0)
+    line.go(2400.0)
     assert accounted(line)
     assert line.journal.departed["robot"] > 40
 
@@ -111,9 +110,9 @@ def test_inspection_by_a_foreign_machine_boards_come_through(tmp_path: Path) -> 
         end=warm() + '"aoi.fail_share" = 0.2\n',
     )
     line = started(path)
-    run(line, 1800.0)
+    line.go(1800.0)
     assert accounted(line)
-    assert states(line) <= WORKING
+    assert line.states() <= WORKING
     boards = line.journal.boards
     assert boards["completed"] > 20 and boards["rework"] > 0
 

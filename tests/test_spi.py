@@ -45,8 +45,8 @@ def test_measures_the_truth_within_its_own_error() -> None:
     for _ in range(20):
         measured(line)
         for axis in ("offset_x_um", "offset_y_um"):
-            errors.append(float(line.read(f"spi.{axis}")) - float(line.plant(f"{TRUTH}.{axis}")))
-        true_pct = float(line.plant(f"{TRUTH}.volume_pct"))
+            errors.append(float(line.read(f"spi.{axis}")) - float(line.plant[f"{TRUTH}.{axis}"]))
+        true_pct = float(line.plant[f"{TRUTH}.volume_pct"])
         assert line.read("spi.volume_pct") == pytest.approx(true_pct, abs=1.2)
         assert float(line.read("spi.least_pct")) < true_pct - 15.0
         assert float(line.read("spi.most_pct")) > true_pct + 15.0
@@ -103,8 +103,8 @@ def test_print_cut_short_is_failed_by_the_printer_and_passes_through(share: floa
     blow_of("power", "printer")(line)
     line.until(lambda: line.read("aoi.board.id") == 1)
     truth = "aoi.stage.belt.board"
-    assert line.plant(f"{truth}.defective")
-    assert float(line.plant(f"{truth}.volume_pct")) < 60.0 * share
+    assert line.plant[f"{truth}.defective"]
+    assert float(line.plant[f"{truth}.volume_pct"]) < 60.0 * share
     assert line.read("aoi.board.result") == Result.FAILED
     assert line.read("aoi.board.work_done") == 0, "neither printed well nor measured"
 
@@ -148,8 +148,8 @@ def test_board_that_cannot_be_read_goes_out_by_removal_untouched(machine: str) -
     done = int(line.read("outfeed.board.work_done"))
     assert done == (PRINTED if machine == "spi" else 0)
     line.until(lambda: line.journal.departed["magazine"] == 1)
-    assert line.plant("coupler.tally.stored") == 1 and line.read("magazine.failed") == 1
-    assert line.plant("aoi.calls") == 0, "nobody looked"
+    assert line.plant["coupler.tally.stored"] == 1 and line.read("magazine.failed") == 1
+    assert line.plant["aoi.calls"] == 0, "nobody looked"
 
 
 def test_another_board_than_announced_is_not_measured() -> None:
@@ -164,19 +164,19 @@ def test_recipe_that_the_machine_refuses_brings_no_board_in() -> None:
     line = Inspection()
     line.until(lambda: line.at("spi", "emptying"))
     line.set(spi__stencil_um_wanted=300.0, spi__recipe__version=2).go(60.0)
-    assert line.plant("spi.recipe.refused") and line.read("spi.recipe_refused")
+    assert line.plant["spi.recipe.refused"] and line.read("spi.recipe_refused")
     assert line.read("spi.stencil_um") == 120.0 and line.read("spi.board.id") == 0
     line.set(spi__stencil_um_wanted=150.0)
     measured(line)
-    assert line.plant("spi.recipe.version_active") == 2
+    assert line.plant["spi.recipe.version_active"] == 2
     assert 70.0 < float(line.read("spi.volume_pct")) < 90.0, "of a thicker stencil"
 
 
 def test_recipe_changed_while_a_board_is_measured_counts_from_the_next() -> None:
     line = looking(Inspection()).go(2.0)
     line.set(spi__recipe__version=5).go(3.0)
-    assert line.at("spi", "looking") and line.plant("spi.recipe.version_active") == 1
-    measured(line).until(lambda: line.plant("spi.recipe.version_active") == 5)
+    assert line.at("spi", "looking") and line.plant["spi.recipe.version_active"] == 1
+    measured(line).until(lambda: line.plant["spi.recipe.version_active"] == 5)
 
 
 def test_look_that_never_ends_aborts_and_is_done_again() -> None:
@@ -190,10 +190,10 @@ def test_look_that_never_ends_aborts_and_is_done_again() -> None:
 
 def test_look_without_power_ends_without_a_result() -> None:
     line = looking(Inspection()).go(3.0)
-    assert line.plant("spi.stage.busy")
+    assert line.plant["spi.stage.busy"]
     line.tamper(safety__panel_estop_pressed=True).go(20.0)
-    assert not line.plant("spi.stage.busy") and not line.plant("spi.stage.done")
-    assert line.plant("spi.stage.left_s") == 0.0 and line.plant("spi.stage.looked") == 0
+    assert not line.plant["spi.stage.busy"] and not line.plant["spi.stage.done"]
+    assert line.plant["spi.stage.left_s"] == 0.0 and line.plant["spi.stage.looked"] == 0
 
 
 @pytest.mark.parametrize("blow", BLOWS)

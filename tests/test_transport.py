@@ -6,86 +6,67 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from virtual_line import Line
 
-from cellrt.app.simulate import VirtualLine
 from cellrt.line.load import load_line
-from cellrt.packml import State
-from cellrt.scan.commands import Operation
+from cellrt.packml import Command, State
 from cellrt.supervisor import Goal
 
 LINE = load_line(Path(__file__).parent / "lines" / "sorting_line.toml")
-S_NS = 1_000_000_000
 
 
 @pytest.fixture
-def line() -> VirtualLine:
-    virtual = VirtualLine(LINE)
+def line() -> Line:
+    virtual = Line(LINE)
     virtual.pursue(Goal.RUN)
     return virtual
 
 
-def run(line: VirtualLine, for_s: float) -> None:
-    for _ in line.run(round(for_s * S_NS)):
-        pass
-
-
-def take_away(line: VirtualLine) -> int:
+def take_away(line: Line) -> int:
     """A hand takes the board from the last zone, and says so to its cell; the board's number."""
-    image = line.twin.plant_image
-    leaf = image.layout.find("transport.zones.3.belt.board.id")
-    number = int(image.read(leaf))
-    image.write(leaf, 0)
-    runner = line.twin.runner
-    runner.image.write(line.plan.layout.find("oven_infeed.board.id"), 0)
+    number = int(line.plant["transport.zones.3.belt.board.id"])
+    line.plant["transport.zones.3.belt.board.id"] = 0
+    line.tags["oven_infeed.board.id"] = 0
     return number
 
 
-def test_bad_boards_go_aside_and_good_ones_on_in_order(line: VirtualLine) -> None:
+def test_bad_boards_go_aside_and_good_ones_on_in_order(line: Line) -> None:
     passed = []
     for _ in range(9):
-        run(line, 30.0)
+        line.go(30.0)
         passed.append(take_away(line))
-    run(line, 0.1)
+    line.go(0.1)
     assert passed == list(range(1, 2 * len(passed), 2))
     census, boards = line.census(), line.journal.boards
     assert boards["rejected"] == census["rejected"] >= len(passed) - 1
     assert census["entered"] == census["rejected"] + census["in_line"] + len(passed)
 
 
-def test_full_stack_holds_the_sorter_until_a_person_has_emptied_it(line: VirtualLine) -> None:
-    image = line.twin.plant_image
-    image.write(image.layout.find("transport.ejector.stacked"), 10)
-    run(line, 3.5)
-    image.write(image.layout.find("transport.ejector.full_s"), -60.0)
-    run(line, 26.5)
+def test_full_stack_holds_the_sorter_until_a_person_has_emptied_it(line: Line) -> None:
+    line.plant["transport.ejector.stacked"] = 10
+    line.go(3.5)
+    line.plant["transport.ejector.full_s"] = -60.0
+    line.go(26.5)
     take_away(line)
-    run(line, 25.0)
+    line.go(25.0)
     assert line.read("sorting.unit.state") == State.HELD
     assert line.read("sorting.board.id") == 2 and line.census()["rejected"] == 0
-    run(line, 80.0)
+    line.go(80.0)
     assert line.read("sorting.unit.state") in (State.EXECUTE, State.SUSPENDED)
     assert line.census()["rejected"] == line.journal.boards["rejected"] >= 1
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.2, 0.8, 1.4, 1.8])
-def test_pushing_stopped_and_started_again_loses_no_board(
-    line: VirtualLine, after_s: float
-) -> None:
-    pushing = LINE.cells["sorting"].type.sequence.names.index("pushing")
-    run(line, 20.0)
+def test_pushing_stopped_and_started_again_loses_no_board(line: Line, after_s: float) -> None:
+    line.go(20.0)
     take_away(line)
-    while line.read("sorting.unit.step") != pushing:
-        run(line, 0.1)
-    run(line, after_s)
-    abort = line.supervisor.commander.command(
-        Operation.PACKML, list(line.plan.cells).index("sorting"), 8, line.now_ns
-    )
-    for _ in line.twin.run(1, [abort]):
-        pass
-    run(line, 5.0)
+    line.until(lambda: line.step_of("sorting") == "pushing")
+    line.go(after_s)
+    line.command("sorting", Command.ABORT)
+    line.go(5.0)
     assert line.read("sorting.unit.state") == State.ABORTED
     line.pursue(Goal.RUN)
-    run(line, 30.0)
+    line.go(30.0)
     census = line.census()
     assert census["entered"] == census["rejected"] + census["in_line"] + 1
     assert line.read("sorting.unit.state") in (State.EXECUTE, State.SUSPENDED)
@@ -94,8 +75,8 @@ def test_pushing_stopped_and_started_again_loses_no_board(
 
 def test_plant_is_found_as_the_line_file_says() -> None:
     start = {"transport.ejector.stacked": 4, "transport.zones.2.speed_mm_s": 80.0}
-    found = VirtualLine(replace(LINE, sim=replace(LINE.sim, start=start))).twin.plant_image
-    assert {tag: found.read(found.layout.find(tag)) for tag in start} == start
+    found = Line(replace(LINE, sim=replace(LINE.sim, start=start)))
+    assert {tag: found.plant[tag] for tag in start} == start
 
 
 @pytest.mark.parametrize(
@@ -108,7 +89,7 @@ def test_plant_is_found_as_the_line_file_says() -> None:
 )
 def test_plant_cannot_be_found_so(tag: str, value: float, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        VirtualLine(replace(LINE, sim=replace(LINE.sim, start={tag: value})))
+        Line(replace(LINE, sim=replace(LINE.sim, start={tag: value})))
 
 
 @pytest.mark.parametrize(
@@ -120,4 +101,4 @@ def test_plant_cannot_be_found_so(tag: str, value: float, says: str) -> None:
 )
 def test_wire_that_joins_no_two_tags_is_refused(wire: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="joins no two tags of one type"):
-        VirtualLine(replace(LINE, sim=replace(LINE.sim, wires=(wire,))))
+        Line(replace(LINE, sim=replace(LINE.sim, wires=(wire,))))

@@ -64,13 +64,18 @@ class VirtualLine:
         """Logical time of the next scan."""
         return self.twin.runner.now_ns
 
+    @property
+    def plant(self) -> Image:
+        """The plant as it truly is, by `device.tag`."""
+        return self.twin.plant_image
+
     def read(self, tag: str) -> Scalar:
         """A tag of the line. Raises KeyError."""
         return self.twin.runner.image.read(self._leaves[tag])
 
     def census(self) -> dict[str, int]:
         """The plant's own count of boards."""
-        return census(self.twin.plant_image)
+        return census(self.plant)
 
     def pursue(self, goal: Goal) -> None:
         """What the operator wants."""

@@ -17,6 +17,7 @@ from cellrt.scan.runner import Runner
 from cellrt.scan.tables import check_carried, raw_value
 from cellrt.supervisor import Commander, Goal, Supervisor
 from cellrt.tags import Leaf, Role, Scalar
+from cellrt.testing.plant import Plant
 from cellrt.testing.trace import Trace, shown
 from cellrt.wire import Point
 
@@ -51,11 +52,13 @@ class TestLine:
         progress: Progress | None = None,
     ) -> None:
         self._twin = None
+        self._plant = None
         if sim:
             from cellrt.app.simulate import VirtualLine
 
             virtual = VirtualLine(line, seed=seed, compiled=compiled, progress=progress)
             self._twin, self.plan = virtual.twin, virtual.plan
+            self._plant = Plant(virtual.plant, virtual.census)
             self.runner: Runner = virtual.twin.runner
         else:
             self.plan = Plan(line)
@@ -91,6 +94,13 @@ class TestLine:
             return self.runner.image.read(leaf)
         place, number = _found(name, self._places, "tag", (*self._leaves, *self._places))
         return self.runner.image.read(place) == number
+
+    @property
+    def plant(self) -> Plant:
+        """With `sim`: the simulated plant as it truly is, to be read and set."""
+        if self._plant is None:
+            raise LookupError(f"{self.plan.line.name} has no plant here; open it with sim=True")
+        return self._plant
 
     @property
     def now_s(self) -> float:

@@ -5,6 +5,11 @@
         station.force("labeler.at_stop", True)
         station.step(until="labeler.press", timeout_s=1.0)
 
+With `sim` its simulated devices run too, and hands can be laid on what is truly there:
+
+        station = line("labeler_line.toml", sim=True).start()
+        station.plant["labeler.belt.board.defective"] = True
+
 `pytest --plain` runs the same test uncompiled: a `breakpoint()` in a cell then opens the debugger there.
 """
 
