@@ -33,6 +33,26 @@ def test_line_is_what_the_file_says(line: LineSpec) -> None:
     assert (line.unattended, line.warnings) == (False, ())
 
 
+def test_parameters_of_an_array_of_records_stand_in_a_list_or_by_name(tmp_path: Path) -> None:
+    before = [*sys.path]
+    for file in FILE.parent.glob("*.*"):
+        (tmp_path / file.name).write_text(file.read_text())
+    text, told = FILE.read_text(), 'device = "io"\nto'
+    written = (
+        "params.pushers = [{ stroke_mm = 20 }, { stroke_mm = 30, slow = true }]",
+        'params = { "pushers.0.stroke_mm" = 20, "pushers.1" = { stroke_mm = 30, slow = true } }',
+    )
+    for params in written:
+        (tmp_path / "line.toml").write_text(text.replace(told, f'device = "io"\n{params}\nto'))
+        line = load_line(tmp_path / "line.toml")
+        sys.path[:] = before
+        assert line.cells["feeder"].params == {
+            "pushers.0.stroke_mm": 20.0,
+            "pushers.1.stroke_mm": 30.0,
+            "pushers.1.slow": True,
+        }
+
+
 def test_device_is_what_file_and_map_say(line: LineSpec) -> None:
     io = line.devices["io"]
     assert io == DeviceSpec(

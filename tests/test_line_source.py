@@ -18,6 +18,9 @@ STATEMENTS: dict[str, Writer] = {
     "dotted": lambda at, key: f"{key}.b.c = {at}",
     "inline": lambda at, key: f"{key} = {{ x = {at}, y.z = {at}, w = {{ v = {at} }} }}",
     "array": lambda at, key: f"{key}_a = [0,\n\n 0, # 1\n]\n{key}_b = {at + 4}",
+    "list": lambda at, key: (
+        f"{key} = [\n# [{{ x = 0 }}]\n {{ x = {at + 2} }},\n\n {{ x = {at + 4} }}, {{ z.y = {at + 4} }},\n]"
+    ),
     "string": lambda at, key: f'{key}_s = """\n[{key}]\n"""\n{key}_t = {at + 3}',
     "literal": lambda at, key: f"{key}_s = '''a\n\nb'''\n{key}_t = {at + 3}",
     "table": lambda at, key: f"[{key}]\nin = {at + 1}",

@@ -20,10 +20,16 @@ from cellrt.scan.plan import Plan
 from cellrt.scan.tables import initial_image
 
 CELL = """
-from cellrt import Cell, Parameter
+from cellrt import Array, Cell, Parameter, Record, array
+
+
+class Deck(Record):
+    speed_mm_s: float = Parameter(5.0, low=1.0, high=10.0)
+    tilt_deg: float = Parameter(0.0, low=0.0, high=10.0)
 
 
 class Sieve(Cell):
+    decks: Array[Deck] = array(3)
     low_mm: float = Parameter(1.0, unit="mm", low=0.0, high=10.0)
     high_mm: float = Parameter(2.0, unit="mm", low=0.0, high=10.0)
 
@@ -185,6 +191,20 @@ def test_saving_keeps_comments_and_the_order_of_what_is_there(sieve: Path, table
     keep(sieve, {"sieve.low_mm": 0.75, "sieve.high_mm": 2.0})
     assert cellrt("params", "save", sieve).exit_code == 0
     assert sieve.read_text() == SIEVE + table.replace("0.5", "0.75")
+
+
+def test_saving_changes_a_list_where_it_has_the_record_and_adds_what_it_has_not(
+    sieve: Path,
+) -> None:
+    sieve.write_text(
+        SIEVE + "params.decks = [\n{ speed_mm_s = 2.0 }, # why\n{ speed_mm_s = 3.0 },\n]\n"
+    )
+    keep(sieve, {f"sieve.decks.{n}.speed_mm_s": float(n + 3) for n in range(3)})
+    assert cellrt("params", "save", sieve).exit_code == 0
+    assert "{ speed_mm_s = 3.0 }, # why\n{ speed_mm_s = 4.0 }" in sieve.read_text()
+    speeds = [load_line(sieve).cells["sieve"].params[f"decks.{n}.speed_mm_s"] for n in range(2)]
+    assert speeds == [3.0, 4.0]
+    assert cellrt("params", "save", sieve).stdout == ""
 
 
 def test_saving_what_makes_no_good_line_leaves_the_file_alone(sieve: Path) -> None:

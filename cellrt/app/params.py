@@ -68,11 +68,25 @@ def save(path: Path) -> list[str]:
         table = document["cells"][cell]
         if "params" not in table:
             table["params"] = tomlkit.inline_table()
-        table["params"][name] = now
+        _set(table["params"], name, now)
         written.append(tag)
     if written:
         _replace(path, line.text, tomlkit.dumps(document))
     return written
+
+
+def _set(table: Any, name: str, value: Scalar) -> None:
+    """Set `lanes.0.part` where the table has it: as a key, or in the first of a list of `lanes`."""
+    for key in table:
+        there, rest = table[key], name.removeprefix(f"{key}.")
+        if rest == name or not isinstance(there, dict | list):
+            continue
+        if isinstance(there, dict):
+            return _set(there, rest, value)
+        place, _, inside = rest.partition(".")
+        if int(place) < len(there):
+            return _set(there[int(place)], inside, value)
+    table[name] = value
 
 
 def _replace(path: Path, before: str, after: str) -> None:

@@ -12,7 +12,7 @@ pressure_N_wanted = 80.0
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from cellrt.line.model import RecipeHead, shaped, shown
 from cellrt.line.problem import LineError, Problem, choose
 from cellrt.line.source import Source, read
 from cellrt.line.spec import CellSpec, RecipeSpec
-from cellrt.line.values import fits, takes
+from cellrt.line.values import fits, takes, unfolded
 from cellrt.recipe import Recipe
 from cellrt.tags import Field, Scalar, leaves
 
@@ -120,27 +120,21 @@ def _settings(
     cell: str, tags: Mapping[str, Field], table: object, source: Source
 ) -> dict[str, Scalar]:
     """The settings of one cell; a problem for each that is unknown, missing or out of limits."""
-    there = dict(_flat(table)) if isinstance(table, dict) else {}
-    for tag in there.keys() - tags:
-        what = f"{cell} has no setting {tag!r} of a recipe"
-        source.fault((cell, *tag.split(".")), what, choose(tag, tags))
-    for tag in tags.keys() - there:
+    there = list(unfolded(table)) if isinstance(table, dict) else []
+    for tag in tags.keys() - {tag for _, tag, _ in there}:
         example = f"`{tag} = {shown(tags[tag].default)}`"
         source.fault((cell,), f"[{cell}] lacks {tag!r}", f"add {example}")
     settings: dict[str, Scalar] = {}
-    for tag, value in there.items():
-        if tag in tags and fits(value, tags[tag]):
+    for keys, tag, value in there:
+        at = (cell, *keys)
+        if tag not in tags:
+            what = f"{cell} has no setting {tag!r} of a recipe"
+            source.fault(at, what, choose(tag, tags))
+        elif tag in settings:
+            source.fault(at, f"{cell}.{tag} is set twice", "drop one of the two")
+        elif fits(value, tags[tag]):
             settings[tag] = tags[tag].kind(value)
-        elif tag in tags:
-            what = f"{cell}.{tag} cannot be {shown(value)}"
-            source.fault((cell, *tag.split(".")), what, f"give {takes(tags[tag])}")
-    return settings
-
-
-def _flat(table: Mapping[str, object], before: str = "") -> Iterator[tuple[str, object]]:
-    """Values by dotted tag: TOML makes tables of dotted keys."""
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{before}{key}.")
         else:
-            yield f"{before}{key}", value
+            what = f"{cell}.{tag} cannot be {shown(value)}"
+            source.fault(at, what, f"give {takes(tags[tag])}")
+    return settings

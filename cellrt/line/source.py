@@ -12,7 +12,7 @@ from typing import Any
 import tomlkit
 from tomlkit.container import Container
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import AoT, InlineTable, Table, Whitespace
+from tomlkit.items import AoT, Array, InlineTable, Item, Table, Whitespace
 
 from cellrt.line.problem import LineError, Problem
 
@@ -116,10 +116,23 @@ def _number(container: Container, path: Keys, line: int, lines: dict[Keys, int])
                 lines[(*here, place)] = line
                 line = _number_table(table, (*here, place), line, lines)
         else:
-            if isinstance(item, InlineTable):
-                _number(item.value, here, line, lines)
+            _number_value(item, here, line, lines)
             line += (item.as_string() + item.trivia.trail).count("\n")
     return line
+
+
+def _number_value(item: Item, path: Keys, line: int, lines: dict[Keys, int]) -> None:
+    """Enter the lines of tables inside a value."""
+    if isinstance(item, InlineTable):
+        _number(item.value, path, line, lines)
+    elif isinstance(item, Array):
+        place = 0
+        for part in item._iter_items():
+            if isinstance(part, InlineTable):
+                lines[(*path, place)] = line
+                _number_value(part, (*path, place), line, lines)
+                place += 1
+            line += part.as_string().count("\n")
 
 
 def _number_table(table: Table, path: Keys, line: int, lines: dict[Keys, int]) -> int:

@@ -2,6 +2,7 @@
 
 ```toml
 params = { speed_mm_s = 200.0 }
+params."lanes" = [{ part = 101 }, { part = 102 }]        # `lanes.0.part`, `lanes.1.part`
 safe.run = false                                         # at once, whatever the cause
 safe.run = { run_out_s = 30.0, value = false }           # later, whatever the cause
 safe.run = { stop = { hold_s = 2.0, value = false } }    # by cause; the class's for the others
@@ -11,7 +12,7 @@ safe.run = { stop = { hold_s = 2.0, value = false } }    # by cause; the class's
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cellrt.interlock import CAUSES, Cause, Reaction, Reactions, always, hold, run_out, to
@@ -38,16 +39,22 @@ class Values:
         """The parameters that the file sets, each of its tag's type and within its range."""
         tags = self._tags(Role.PARAMETER)
         set_: dict[str, Scalar] = {}
-        for tag, data in self._known("params", self.table.params, tags):
-            value = self._value(("params", tag), data, tags[tag])
-            if value is not None:
-                set_[tag] = value
+        for keys, tag, data in unfolded(self.table.params):
+            at = ("params", *keys)
+            if self._is_known(at, tag, "parameter", tags) and not self._is_twice(at, tag, set_):
+                value = self._value(at, tag, data, tags[tag])
+                if value is not None:
+                    set_[tag] = value
         return set_
 
     def safe(self) -> dict[str, Reactions]:
         """Every output's reaction to every cause: the file's where it has one, else the class's."""
         tags = self._tags(Role.OUTPUT)
-        own = dict(self._known("safe", self.table.safe, tags))
+        own = {
+            tag: data
+            for tag, data in self.table.safe.items()
+            if self._is_known(("safe", tag), tag, "output", tags)
+        }
         return {
             tag: self._reactions(tag, field, own[tag]) if tag in own else self._declared(tag, field)
             for tag, field in tags.items()
@@ -56,16 +63,17 @@ class Values:
     def _tags(self, role: Role) -> dict[str, Field]:
         return {path: field for path, field in leaves(self.kind) if field.role is role}
 
-    def _known(
-        self, section: str, data: Mapping[str, object], tags: Mapping[str, Field]
-    ) -> Iterator[tuple[str, object]]:
-        """What is set for tags that there are; a problem for what is set for others."""
-        what = "parameter" if section == "params" else "output"
-        for tag, value in data.items():
-            if tag in tags:
-                yield tag, value
-            else:
-                self._fault((section, tag), f"{self.name} has no {what} {tag!r}", choose(tag, tags))
+    def _is_known(self, at: Keys, tag: str, what: str, tags: Mapping[str, Field]) -> bool:
+        """There is such a tag; else the problem is noted."""
+        if tag not in tags:
+            self._fault(at, f"{self.name} has no {what} {tag!r}", choose(tag, tags))
+        return tag in tags
+
+    def _is_twice(self, at: Keys, tag: str, set_: Mapping[str, Scalar]) -> bool:
+        """It was set before, in another notation; then the problem is noted."""
+        if tag in set_:
+            self._fault(at, f"{self.name}.{tag} is set twice", "drop one of the two")
+        return tag in set_
 
     def _declared(self, tag: str, field: Field) -> Reactions:
         """The class's own reactions, all of them of the output's type."""
@@ -92,7 +100,7 @@ class Values:
     def _reactions(self, tag: str, field: Field, data: object) -> Reactions:
         at: Keys = ("safe", tag)
         if not isinstance(data, dict) or not data.keys().isdisjoint(ReactionTable.model_fields):
-            reaction = self._reaction(at, data, field)
+            reaction = self._reaction(at, tag, data, field)
             return always(reaction) if reaction else {}
         reactions = _own(field)
         unknown = [name for name in data if name not in CAUSE_NAMES]
@@ -101,7 +109,7 @@ class Values:
         if unknown:
             return {}
         for name, each in data.items():
-            if reaction := self._reaction((*at, name), each, field):
+            if reaction := self._reaction((*at, name), tag, each, field):
                 reactions[CAUSE_NAMES[name]] = reaction
         given = {CAUSE_NAMES[name] for name in data}
         missing = [c.name.lower() for c in CAUSES if c not in reactions and c not in given]
@@ -110,18 +118,18 @@ class Values:
             self._fault(at, what, f"add `{missing[0]} = ...` to it, or one value for every cause")
         return reactions
 
-    def _reaction(self, at: Keys, data: object, field: Field) -> Reaction | None:
+    def _reaction(self, at: Keys, tag: str, data: object, field: Field) -> Reaction | None:
         if not isinstance(data, dict):
-            value = self._value(at, data, field)
+            value = self._value(at, tag, data, field)
             return None if value is None else to(value)
         keys = ("cells", self.name, *at)
         table = shaped(ReactionTable, data, keys, self.source)
         if table is None:
             return None
-        value = self._value((*at, "value"), table.value, field)
+        value = self._value((*at, "value"), tag, table.value, field)
         if table.hold_s is not None and table.run_out_s is not None:
             self._fault(
-                at, f"{self.name}.{at[1]} both holds and runs out", "keep `hold_s` or `run_out_s`"
+                at, f"{self.name}.{tag} both holds and runs out", "keep `hold_s` or `run_out_s`"
             )
         if value is None:
             return None
@@ -129,10 +137,10 @@ class Values:
             return hold(table.hold_s, value)
         return to(value) if table.run_out_s is None else run_out(table.run_out_s, value)
 
-    def _value(self, at: Keys, data: object, field: Field) -> Scalar | None:
+    def _value(self, at: Keys, tag: str, data: object, field: Field) -> Scalar | None:
         """A value of the tag's type, or None with the problem noted."""
         if not fits(data, field):
-            what = f"{self.name}.{at[1]} cannot be {shown(data)}"
+            what = f"{self.name}.{tag} cannot be {shown(data)}"
             self._fault(at, what, f"give {takes(field)}")
             return None
         value: Scalar = field.kind(data)
@@ -140,6 +148,32 @@ class Values:
 
     def _fault(self, keys: Keys, what: str, mend: str) -> None:
         self.source.fault(("cells", self.name, *keys), what, mend)
+
+
+def unfolded(table: Mapping[str, object]) -> Iterator[tuple[Keys, str, object]]:
+    """Every value of a table, (the way to it, its tag, itself).
+
+    Tables in it, which TOML makes of dotted keys too, stand for records; a list of tables for an array of
+    records, from its first one on.
+
+    >>> list(unfolded({"lanes": [{"part": 101}, {"part": 102}]}))
+    [(('lanes', 0, 'part'), 'lanes.0.part', 101), (('lanes', 1, 'part'), 'lanes.1.part', 102)]
+    """
+    for key, value in table.items():
+        yield from _unfolded((key,), value)
+
+
+def _unfolded(keys: Keys, value: object) -> Iterator[tuple[Keys, str, object]]:
+    below: Iterable[tuple[str | int, object]]
+    if isinstance(value, dict):
+        below = value.items()
+    elif isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        below = enumerate(value)
+    else:
+        yield keys, ".".join(map(str, keys)), value
+        return
+    for key, each in below:
+        yield from _unfolded((*keys, key), each)
 
 
 def _own(field: Field) -> dict[Cause, Reaction]:

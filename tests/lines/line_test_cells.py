@@ -1,6 +1,7 @@
 """Cells for the tests of line files: a feeder and a press, with a tag of every kind."""
 
 from cellrt import (
+    Array,
     Cause,
     Cell,
     Infeed,
@@ -12,6 +13,7 @@ from cellrt import (
     Record,
     Var,
     always,
+    array,
     hold,
     safe,
     to,
@@ -25,10 +27,18 @@ class Valve(Record):
     open: bool = Output(safe=always(to(False)))
 
 
+class Pusher(Record):
+    """One of several."""
+
+    stroke_mm: float = Parameter(50.0, unit="mm", low=10.0, high=400.0)
+    slow: bool = Parameter(False)
+
+
 class Feeder(Cell):
     """Pushes boards onto the line."""
 
     outfeed: Outfeed
+    pushers: Array[Pusher] = array(2)
     estop_released: bool = Input()
     push: bool = Output(safe=always(to(False)))
 
