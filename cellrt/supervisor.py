@@ -133,27 +133,35 @@ class Supervisor:
         self._worked: set[str] = set()
         self._held: set[str] = set()
         self._fell_ns = 0
-        self._restarted_ns = 0
-        self._restarts = 0
+        self.restarted_ns = 0
+        self.restarts = 0
 
     def pursue(self, goal: Goal) -> None:
-        """Take up a goal."""
+        """Take up a goal that a person gives: one who has looked, so restarts count anew."""
+        self.restarts = 0
+        self._take_up(goal)
+
+    def resume(self, goal: Goal, restarts: int, restarted_ns: int) -> None:
+        """Take up a goal that an earlier process pursued, and how often that one restarted the line.
+
+        It starts nothing that does not run.
+        """
+        self.restarts, self.restarted_ns = restarts, restarted_ns
+        self._take_up(goal)
+        self._worked.update(self._plan.cells)
+
+    def _take_up(self, goal: Goal) -> None:
         self.goal = goal
         self._answered.clear()
         self._cleared.clear()
         self._worked.clear()
 
-    def resume(self, goal: Goal) -> None:
-        """Take up a goal that an earlier process pursued. It starts nothing that does not run."""
-        self.pursue(goal)
-        self._worked.update(self._plan.cells)
-
     def fall(self, now_ns: int) -> None:
         """The line fell: its scan began anew, or all cells aborted."""
         self._fell_ns = now_ns
-        if now_ns - self._restarted_ns >= CALM_NS:
-            self._restarts = 0
-        self.pursue(Goal.RECOVER if self.goal in (Goal.RUN, Goal.RECOVER) else self.goal)
+        if now_ns - self.restarted_ns >= CALM_NS:
+            self.restarts = 0
+        self._take_up(Goal.RECOVER if self.goal in (Goal.RUN, Goal.RECOVER) else self.goal)
 
     def decide(self, now_ns: int, read: Read) -> list[list[int]]:
         """Commands for this moment, from the states that `read` shows."""
@@ -161,9 +169,9 @@ class Supervisor:
         if self.goal is Goal.RUN and self._has_fallen(states, read):
             self.fall(now_ns)
         if self.goal is Goal.RECOVER and self._may_restart(now_ns, states, read):
-            self._restarts += 1
-            self._restarted_ns = now_ns
-            self.pursue(Goal.RUN)
+            self.restarts += 1
+            self.restarted_ns = now_ns
+            self._take_up(Goal.RUN)
         commands = []
         for number, (cell, state) in enumerate(states.items()):
             self._watch(cell, state, read)
@@ -247,7 +255,7 @@ class Supervisor:
     def _may_restart(self, now_ns: int, states: dict[str, State], read: Read) -> bool:
         return (
             now_ns - self._fell_ns >= SETTLED_NS
-            and self._restarts < RESTARTS_IN_A_ROW
+            and self.restarts < RESTARTS_IN_A_ROW
             and all(s in AT_REST and read(f"{c}.unit.io_good") for c, s in states.items())
             and not any(in_hand(c, read) for c in states)
             and may_restart(self._plan, read)

@@ -52,7 +52,11 @@ class Brain:
         self.snapshot: Snapshot | None = None
         epoch, first = station.region.epoch, time.monotonic_ns() // 1000
         self.supervisor = Supervisor(self.plan, Commander(epoch, Origin.SUPERVISOR, first))
-        self.supervisor.resume(GOALS[station.status[Status.GOAL]])
+        kept = (
+            station.status[word] for word in (Status.GOAL, Status.RESTARTS, Status.RESTARTED_NS)
+        )
+        goal, restarts, restarted_ns = map(int, kept)
+        self.supervisor.resume(GOALS[goal], restarts, restarted_ns)
         self._pushed_ns = time.monotonic_ns()
         operator = Commander(epoch, Origin.OPERATOR, first)
         self._operator = Sender(section("commands-brain"), operator, self.plan, self.read)
@@ -98,13 +102,20 @@ class Brain:
             self._pushed_ns = time.monotonic_ns()
         if goal is not self.supervisor.goal:
             self._log.warning("goal", was=goal.value, now=self.supervisor.goal.value)
-        self.station.status[Status.GOAL] = GOALS.index(self.supervisor.goal)
+        self._keep()
 
     def pursue(self, goal: Goal) -> None:
         """What an operator wants of the line."""
         self.supervisor.pursue(goal)
-        self.station.status[Status.GOAL] = GOALS.index(goal)
+        self._keep()
         self._pushed_ns = time.monotonic_ns()
+
+    def _keep(self) -> None:
+        """What the supervisor is at, for a brain that takes over."""
+        status, supervisor = self.station.status, self.supervisor
+        status[Status.GOAL] = GOALS.index(supervisor.goal)
+        status[Status.RESTARTS] = supervisor.restarts
+        status[Status.RESTARTED_NS] = supervisor.restarted_ns
 
     def reached(self) -> bool:
         """The goal is reached, as a snapshot shows that is younger than the last command."""

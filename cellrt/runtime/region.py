@@ -24,7 +24,7 @@ SENDERS = ("brain", "scada")
 
 
 class Status(IntEnum):
-    """Words of the section `status`. The watcher writes STOP and SPEED_PPM, brain GOAL, the scan all others."""
+    """Words of the section `status`. The watcher writes STOP and SPEED_PPM, brain GOAL and RESTARTS, the scan all others."""
 
     STOP = 0  # 1: stop after the present scan
     START_NS = 1  # monotonic time of logical time 0: when the first scan process was ready
@@ -43,6 +43,10 @@ class Status(IntEnum):
     TO_COMPILE = 19
     FIRST_SCAN = 21  # number of the first scan ever
     GOAL = 20  # place of the supervisor's goal in `Goal`: a restarted brain pursues it further
+    RESTARTS = (
+        22  # how often in a row the line was restarted by itself: a restarted brain counts on
+    )
+    RESTARTED_NS = 23  # logical time of the last one
 
 
 class Health(IntEnum):
