@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cellrt import Cause, Command, Input, Interlock, Output, Sequence, Step, always, to
+from cellrt import Cause, Command, Input, Interlock, Output, Route, Sequence, Step, always, to
 from cells.machine import Machine
-from cells.work import passes_through
+from cells.work import condemn, passes_through
 
 
 class RejectConveyor(Machine):
@@ -64,9 +64,10 @@ class RejectConveyor(Machine):
         self.push = False
 
     def pushing(self) -> None:
-        """Gone aside is gone from the line."""
+        """Gone aside is gone from the line: rejected here, whatever way was meant for it."""
         self.push = True
         if self.pushed():
+            condemn(self.board, int(Route.LINE))
             self.board.id = 0
 
 
