@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from cellrt import (
+    MS,
     Array,
     Board,
     Cause,
@@ -39,6 +40,10 @@ AGAIN_MM = 300.0
 ALARM_K = 15.0
 """A zone that was warm and is so far off has failed."""
 SETTLED_S = 30.0
+STANDS_S = 5.0
+"""A chain that was told to run, and stands for so long, does not hear."""
+ANEW_NS = 300 * MS
+"""A command that was off for so long was seen off: what comes after it is given anew."""
 FANS_OFF_DEGC = 80.0
 
 RUNS_BITS = sum(
@@ -62,6 +67,7 @@ class Reflow(Machine):
     * Heaters are on only while the chain moves.
     * A board that would run into the one waiting at the exit stops the chain.
     * A jam stops the chain, and every board inside is suspect.
+    * A drive that lost the line obeys only a command that is given anew: who clears the oven gives it.
     * A zone or fan that fails holds the oven; each board is judged by its own profile.
     * A board too hot for its parts is scrap; one outside the paste's window, or suspect, goes to rework.
     * Settings change only while no board is inside.
@@ -127,6 +133,10 @@ class Reflow(Machine):
     counted: int = Var(retain=True, doc="`probe.count` of the board that left last")
     at_chain: bool = Var(retain=True, doc="the entrance was covered")
     jammed: bool = Var(retain=True, doc="a board did not come out; until reset")
+    deaf: bool = Var(doc="the chain's drive may have lost the line; until cleared")
+    chain_anew: bool = Var(doc="the chain's command is off, only to be given anew")
+    fans_anew: bool = Var(doc="and the fans'")
+    stands_s: float = Var(unit="s", doc="how long the chain has stood against its command")
     class_now_degC: float = Var(unit="degC", retain=True, doc="of the boards inside")
     belt_now_mm_s: float = Var(unit="mm/s", retain=True, doc="for the boards inside")
     number_now: int = Var(retain=True, doc="recipe of the boards inside")
@@ -145,6 +155,7 @@ class Reflow(Machine):
         *Machine.interlocks,
         Interlock("cut_out_closed", Cause.PROCESS),
         Interlock("chain_free", Cause.PROCESS),
+        Interlock("chain_turns", Cause.PROCESS),
         Interlock("zones_well", Cause.NONE, Command.HOLD, only_running=True),
         Interlock("fans_turn", Cause.NONE, Command.HOLD, only_running=True),
     )
@@ -171,6 +182,9 @@ class Reflow(Machine):
     def chain_free(self) -> bool:
         return not self.jammed
 
+    def chain_turns(self) -> bool:
+        return self.stands_s < STANDS_S
+
     def zones_well(self) -> bool:
         return not self.released or self.off_K <= ALARM_K
 
@@ -193,6 +207,15 @@ class Reflow(Machine):
     def gone_in(self) -> bool:
         return self.board.id == 0
 
+    def clearing(self) -> bool:
+        """The drive sees the chain's command off."""
+        seen = self.now_ns - self.unit.state_since_ns >= ANEW_NS
+        self.deaf = self.deaf and not seen
+        return not self.deaf
+
+    def gives_anew(self) -> bool:
+        return self.deaf and self.unit.state == CLEARING
+
     def work_complete(self) -> bool:
         """What is in the heat has run out."""
         return self.count == 0 and self.leaving.id == 0 and self.unit.step != FEEDING
@@ -206,6 +229,7 @@ class Reflow(Machine):
             self.leave()
             self.watch_exit()
         self.adopt()
+        self.watch_chain()
         self.run_belts()
         self.heat()
 
@@ -285,6 +309,14 @@ class Reflow(Machine):
             for n in range(self.count):
                 self.passengers[n].suspect = True
 
+    def watch_chain(self) -> None:
+        """Whether the drive follows its command, and hears a new one."""
+        follows = self.belt_actual_mm_s > self.belt_now_mm_s / 2
+        against = self.chain_run and self.unit.io_good and self.unit.state != CLEARING
+        against = against and not follows
+        self.stands_s = self.stands_s + self.dt_s if against else 0.0
+        self.deaf = self.deaf or not self.unit.io_good or not self.chain_turns()
+
     def free_exit(self) -> None:
         """Who clears a jam has freed the exit: boards that lay against each other get way again."""
         self.jammed = False
@@ -332,8 +364,10 @@ class Reflow(Machine):
         self.offered = self.offered or self.outfeed.moving()
         waits = self.leaving.id != 0 and not self.board_at_exit and not self.offered
         meets = meets or (waits and self.first_way_mm() > CHAIN_MM - AT_CHAIN_MM - 5.0)
-        goes_on = runs or (self.chain_run and self.count > 0)
-        self.chain_run = goes_on and not meets and not self.jammed
+        was_on = self.chain_run or self.chain_anew
+        self.chain_anew = was_on and self.gives_anew()
+        goes_on = runs or (was_on and self.count > 0)
+        self.chain_run = goes_on and not meets and not self.jammed and not self.chain_anew
         half_in = self.board_at_chain and self.board_at_stop and self.board.id == 0
         self.entry_run = half_in and self.chain_run
         if runs:
@@ -345,7 +379,8 @@ class Reflow(Machine):
 
     def heat(self) -> None:
         """Eight zones; warm when all of them have been where they shall be for a while."""
-        on = self.chain_run and self.belt_actual_mm_s > self.belt_now_mm_s / 2
+        chain_on, fans_on = self.chain_run or self.chain_anew, self.fans_run or self.fans_anew
+        on = chain_on and self.belt_actual_mm_s > self.belt_now_mm_s / 2
         on = on and not self.cut_out_open
         self.off_K = 0.0
         hottest_degC = 0.0
@@ -356,7 +391,9 @@ class Reflow(Machine):
         self.settled_s = self.settled_s + self.dt_s if inside else 0.0
         self.warm = self.settled_s >= SETTLED_S
         self.released = on and (self.released or self.warm)
-        self.fans_run = self.chain_run or (self.fans_run and hottest_degC > FANS_OFF_DEGC)
+        self.fans_anew = fans_on and self.gives_anew()
+        cools = fans_on and hottest_degC > FANS_OFF_DEGC
+        self.fans_run = (self.chain_run or cools) and not self.fans_anew
 
 
 _SETTINGS = {tag: field for tag, field in Reflow.fields.items() if field.recipe}
