@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cellrt import (
+    MS,
     Array,
     Cause,
     Command,
@@ -29,6 +30,8 @@ from cells.work import PLACED, condemn, identify
 
 NOZZLES = 8
 LOST_IN_A_ROW = 3
+LOOK_SOONEST_NS = 300 * MS
+"""A look takes longer; what the machine says of fiducials sooner is of an older one."""
 MOST_PARTS = 1000
 """The machine takes no longer program."""
 
@@ -110,7 +113,7 @@ class Placer(Station):
         Step("clamping", {"clamped": "looking"}, within_s=3.0),
         Step(
             "looking",
-            {"fiducials_found": "placing", "lost_again": "suspect", "fiducials_lost": "reclamping"},
+            {"found": "placing", "lost_again": "suspect", "lost": "reclamping"},
             within_s=5.0,
         ),
         Step("reclamping", {"unclamped": "clamping"}, within_s=3.0),
@@ -167,8 +170,14 @@ class Placer(Station):
     def program_there(self) -> bool:
         return self.recipe_verified() and self.feeders.settings_taken()
 
+    def found(self) -> bool:
+        return self.fiducials_found and self.step_ns() >= LOOK_SOONEST_NS
+
+    def lost(self) -> bool:
+        return self.fiducials_lost and self.step_ns() >= LOOK_SOONEST_NS
+
     def lost_again(self) -> bool:
-        return self.fiducials_lost and self.reclamped
+        return self.lost() and self.reclamped
 
     def work_complete(self) -> bool:
         return self.unit.step <= FILLING or self.unit.step >= DELIVER

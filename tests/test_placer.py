@@ -133,6 +133,17 @@ def test_compiled_and_plain_do_the_same() -> None:
     assert images[0] == images[1]
 
 
+def test_look_ends_while_held_and_aborted_the_board_is_looked_at_anew() -> None:
+    """What the machine still says of the earlier look is no answer to the new one."""
+    station = Station().comes_to("looking")
+    station.command("placer", Command.HOLD)
+    station.until(lambda: station["fiducials_found"])
+    station.command("placer", Command.ABORT)
+    station.go(1.0)
+    station.pursue(Goal.RUN)
+    assert station.leaves() == GOOD
+
+
 @pytest.fixture(scope="module")
 def moments() -> dict[str, int]:
     """Each step of the second board's way, and the scan after a few in which it is there."""
