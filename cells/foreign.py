@@ -11,6 +11,7 @@ from cellrt import (
     Interlock,
     Output,
     Parameter,
+    S,
     Sequence,
     State,
     Step,
@@ -26,6 +27,8 @@ from cells.work import condemn
 
 REQUEST_NS = 500 * MS
 """A request is up for so long, then down for as long, until the machine answers it."""
+LED_BITS = sum(1 << s for s in (State.CLEARING, State.RESETTING, State.STARTING, State.UNHOLDING))
+"""States that end when the machine has followed, and in no other way."""
 
 
 class ForeignMachine(Machine):
@@ -33,6 +36,8 @@ class ForeignMachine(Machine):
 
     * It stands for its machine: each of its acting states leads the machine to the same state and ends
       when it is there. A machine that leaves Execute by itself takes this cell with it.
+    * A machine that does not follow within `follows_s` aborts the cell. Stopped and aborted the cell
+      rests then, whatever the machine does.
     * It asks for a board while the machine is ready. The board is the machine's when it has left the
       cell before and the machine is ready no more (IPC-SMEMA-9851).
     * A board that the machine offers on the contact for failed ones has failed.
@@ -54,11 +59,13 @@ class ForeignMachine(Machine):
     machine_request: bool = Output(safe=always(keep(False)), doc="PackML CmdChangeRequest")
 
     boards_inside: int = Parameter(1, low=1, high=PLACES, doc="boards that it holds at most")
+    follows_s: float = Parameter(60.0, unit="s", low=1.0, high=3600.0)
     failed_route: int = Parameter(0, low=0, high=999, doc="Hermes Route of boards that it fails")
 
     interlocks = (
         *Machine.interlocks,
         Interlock("machine_not_aborted", Cause.PROCESS),
+        Interlock("machine_follows", Cause.PROCESS),
         Interlock("machine_executes", Cause.NONE, Command.HOLD, only_running=True),
     )
     sequence = Sequence(Step("minding"))
@@ -66,6 +73,12 @@ class ForeignMachine(Machine):
     def machine_not_aborted(self) -> bool:
         resting = self.unit.state in (State.STOPPED, State.CLEARING)
         return resting or self.machine_state not in (State.ABORTING, State.ABORTED)
+
+    def machine_follows(self) -> bool:
+        return LED_BITS >> self.unit.state & 1 == 0 or not self.led_long()
+
+    def led_long(self) -> bool:
+        return self.now_ns - self.unit.state_since_ns > self.follows_s * S
 
     def machine_executes(self) -> bool:
         return self.unit.state != State.EXECUTE or self.machine_state == State.EXECUTE
@@ -84,10 +97,10 @@ class ForeignMachine(Machine):
 
     def stopping(self) -> bool:
         self.execute()
-        return self.led(int(Command.STOP), int(State.STOPPED))
+        return self.led(int(Command.STOP), int(State.STOPPED)) or self.led_long()
 
     def aborting(self) -> bool:
-        return self.led(int(Command.ABORT), int(State.ABORTED))
+        return self.led(int(Command.ABORT), int(State.ABORTED)) or self.led_long()
 
     def led(self, command: int, state: int) -> bool:
         """Ask the machine for a command, again and again, until it is in a state."""

@@ -82,3 +82,15 @@ def test_execute_machine_aborts_cell_aborts_and_goes_on_when_it_is_well() -> Non
     line.go(120.0)
     assert account(line)[1]["stored"] > before + 2
     assert (line.state("foreign"), machine(line)) == (State.EXECUTE, State.EXECUTE)
+
+
+def test_machine_that_cannot_be_cleared_aborts_the_cell_again_and_is_named() -> None:
+    line = virtual(LINE)
+    line.go(50.0)
+    line.plant["foreign.fault"] = True
+    line.go(5.0)
+    line.pursue(Goal.RUN)
+    line.go(70.0)
+    assert line.state("foreign") is State.ABORTED
+    rule = int(line.read("foreign.unit.first_out")) - 1
+    assert line.plan.rules("foreign")[rule] == "machine_follows"
