@@ -108,7 +108,10 @@ class Placer(Station):
         ),
         Step("filling", {"has_board": "judging", "none_came": "empty"}, within_s=20.0),
         Step(
-            "judging", {"done_with": "releasing", "begun": "placing", "program_there": "clamping"}
+            "judging",
+            {"done_with": "releasing", "begun": "placing", "program_there": "clamping"},
+            within_s=30.0,
+            late=Command.HOLD,
         ),
         Step("clamping", {"clamped": "looking"}, within_s=3.0),
         Step(

@@ -100,7 +100,16 @@ class Robot(Guarded):
             },
         ),
         Step("filling", {"none_moving": "waiting"}, within_s=20.0),
-        Step("choosing", {"chosen_in_hand": "carrying", "chosen_in_nest": "reaching"}),
+        Step(
+            "choosing",
+            {
+                "chosen_in_hand": "carrying",
+                "chosen_in_nest": "reaching",
+                "taken_away": "board_lost",
+            },
+            within_s=60.0,
+            late=Command.HOLD,
+        ),
         Step("reaching", {"arrived": "gripping"}, within_s=15.0),
         Step("gripping", {"has_hold": "drawing"}, within_s=3.0),
         Step("drawing", {"arrived": "carrying", "part_gone": "board_lost"}, within_s=15.0),
@@ -162,6 +171,10 @@ class Robot(Guarded):
         """The board lies still, and the arm stands before it with nothing in its gripper."""
         ready = self.gripper_open and not self.part_present and self.arrived()
         return self.target != 0 and ready and self.nest_seated and not self.nest_busy
+
+    def taken_away(self) -> bool:
+        """Neither nest nor gripper has it: somebody took it out."""
+        return self.step_ns() > LOOK_NS and not (self.part_present or self.nest_seated)
 
     def arrived(self) -> bool:
         return self.arm.arrived()

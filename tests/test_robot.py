@@ -208,6 +208,24 @@ def test_board_dropped_stops_the_arm_and_wants_a_person(unloading: Unloading, st
     assert unloading.line["robot.scrapped"] == 1 and unloading.line["robot.stored"] == 1
 
 
+def test_board_taken_out_of_the_nest_wants_a_person_and_the_next_is_unloaded(
+    unloading: Unloading,
+) -> None:
+    unloading.until("robot.choosing")
+    for n in (0, 1):
+        unloading.plant[f"unloader.racks.{n}.here"] = False
+    unloading.until("robot.Held")
+    unloading.plant["unloader.nest.board.id"] = 0
+    for n in (0, 1):
+        unloading.plant[f"unloader.racks.{n}.here"] = True
+    unloading.line.step(30).command("robot", "unhold").step(10)
+    unloading.until("robot.Held", 5.0)
+    assert first_out(unloading) == "board_lost within 0.1 s"
+    unloading.line.step(30).command("robot", "unhold")
+    unloading.unload()
+    assert unloading.line["robot.scrapped"] == 1 and unloading.line["robot.stored"] == 1
+
+
 def test_arm_jammed_is_named_and_cleared_goes_on(unloading: Unloading) -> None:
     unloading.until("robot.carrying").line.step(20)
     unloading.plant["robot.jammed"] = True
