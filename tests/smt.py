@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,22 +14,27 @@ CELLS = Path(__file__).parents[1] / "cells"
 SMT = CELLS / "smt_line.toml"
 OUT = ("stored", "rejected", "rework", "scrapped")
 TOLD = ("completed", "rejected", "rework", "scrapped")
-ZONES_DEGC = (105.0, 138.0, 158.0, 172.0, 188.0, 220.0, 252.0, 258.0)
-"""Of the oven, as its recipe for product 1 has them."""
+MASS_PCT = {1: 100.0, 2: 70.0, 3: 140.0}
+"""Of the three products' boards."""
 
 
-def warm() -> str:
-    """The table [sim.start] of a plant whose oven is warm."""
-    rows = [f'"reflow.zones.{n}.temperature_degC" = {t}' for n, t in enumerate(ZONES_DEGC)]
+def warm(product: int = 1) -> str:
+    """The table [sim.start] of a plant whose oven is warm for a product, whose boards are loaded."""
+    recipe = tomllib.loads((CELLS / "recipes" / f"product_{product}.toml").read_text())["reflow"]
+    rows = [
+        f'"reflow.zones.{n}.temperature_degC" = {recipe[f"zone_{n + 1}_degC"]}' for n in range(8)
+    ]
+    rows.append(f'"transport.stack_mass_pct" = {MASS_PCT[product]}')
     return "\n".join(["[sim.start]", *rows, ""])
 
 
 def changed(folder: Path, *changes: tuple[str, str], end: str = "") -> Path:
     """A copy of the line file in `folder`, with changes, that finds the shipped maps."""
     text = SMT.read_text()
-    for old, new in (*changes, ('map = "', f'map = "{CELLS}/')):
+    for old, new in changes:
         assert old in text, old
         text = text.replace(old, new)
+    text = text.replace('map = "', f'map = "{CELLS}/').replace('"recipes"', f'"{CELLS}/recipes"')
     path = folder / "smt_line.toml"
     path.write_text(f"{text}\n{end}")
     return path

@@ -6,7 +6,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from smt import SMT, accounted, changed, gaps_s, started, warm
+from smt import CELLS, SMT, accounted, changed, gaps_s, started, warm
 from virtual_line import S_NS, Line
 
 from cellrt.packml import State
@@ -96,8 +96,28 @@ def test_full_line_abort_loses_no_board(warm_line: Path) -> None:
     assert line.journal.departed["robot"] > 40
 
 
+@pytest.mark.parametrize("product", [2, 3])
+def test_other_products_are_made_by_their_own_recipes(tmp_path: Path, product: int) -> None:
+    """Boards of another mass: every profile in the window, and as many boards as of the first."""
+    loader = 'device = "transport"\nto = "infeed"'
+    path = changed(
+        tmp_path, (loader, f"{loader}\nparams = {{ product = {product} }}"), end=warm(product)
+    )
+    line = started(path)
+    line.go(1800.0)
+    assert accounted(line) and line.states() <= WORKING
+    assert line.read("reflow.recipe.number") == line.read("placer.recipe.number") == product
+    left = [e for e in line.journal.entries(10**9, "reflow") if e["event"] == "BoardOut"]
+    assert len(left) > 40 and all(e["result"] == "Good" for e in left)
+    assert line.journal.boards["completed"] > 30
+
+
 def test_inspection_by_a_foreign_machine_boards_come_through(tmp_path: Path) -> None:
-    """One machine switched in the line file; nothing else knows."""
+    """One machine switched in the line file; nothing but its settings in the recipes knows."""
+    (tmp_path / "recipes").mkdir()
+    for recipe in (CELLS / "recipes").glob("*.toml"):
+        text = recipe.read_text().partition("[aoi]")[0]
+        (tmp_path / "recipes" / recipe.name).write_text(text)
     path = changed(
         tmp_path,
         ('map = "aoi.toml"', 'map = "foreign.toml"'),
@@ -107,6 +127,7 @@ def test_inspection_by_a_foreign_machine_boards_come_through(tmp_path: Path) -> 
             'type = "cells.foreign:ForeignMachine"\nparams = { failed_route = 900 }\n',
         ),
         ("aoi.stage.belt", "aoi.belt"),
+        ('"recipes"', f'"{tmp_path}/recipes"'),
         end=warm() + '"aoi.fail_share" = 0.2\n',
     )
     line = started(path)
