@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from smt import OUT
-from virtual_line import S_NS, Line, kill_scan, plant_scan
+from virtual_line import S_NS, Line, kill_io, kill_scan, plant_scan
 
 from cellrt.packml import Command, State
 from cellrt.supervisor import Goal
@@ -200,13 +200,14 @@ class Beaten:
                 self.fail(f"{drive} moves at nobody's command")
 
     def kill(self) -> None:
-        """The scan is gone, and comes back from what was retained."""
-        self.say("scan killed")
-        kill_scan(self.line)
+        """The scan is gone, and comes back from what was retained; or io, and every device with it."""
+        who = self.chance.choice((kill_scan, kill_io))
+        self.say(who.__name__)
+        who(self.line)
         self.stand(d for _, d in self._of)
         self.run(3.0)
         if not self.line.states() <= REST:
-            self.fail("started by itself after a kill")
+            self.fail(f"started by itself after {who.__name__}")
 
     def estop(self) -> None:
         """E-stop or guard, then the local reset: that starts nothing."""
