@@ -32,6 +32,8 @@ FIRST_RULE = 1
 """First-out of a cell whose inputs were not good: that is every cell's first rule."""
 
 AT_REST = (State.STOPPED, State.ABORTED)
+AT_WORK = (State.EXECUTE, State.SUSPENDING, State.SUSPENDED, State.UNSUSPENDING)
+"""A cell that waits for boards works."""
 
 Read = Callable[[str], bool | int | float]
 """Reads a tag of the latest snapshot by name."""
@@ -204,7 +206,7 @@ class Supervisor:
 
     def _watch(self, cell: str, state: State, read: Read) -> None:
         """Remember who has worked, and who is held by an interlock and not by a person."""
-        if state is State.EXECUTE:
+        if state in AT_WORK:
             self._worked.add(cell)
         if state not in (State.HOLDING, State.HELD):
             self._held.discard(cell)

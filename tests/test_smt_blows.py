@@ -79,6 +79,16 @@ def test_chain_stands_against_its_command_the_oven_aborts_and_says_so(beaten: Be
     assert beaten.line.state("reflow") is State.EXECUTE
 
 
+def test_suspended_when_run_was_asked_a_lost_device_wants_a_person(beaten: Beaten) -> None:
+    """A cell that only waited for boards has worked, and is not started by itself."""
+    assert beaten.line.state("unload") is State.SUSPENDED
+    beaten.mend()
+    beaten.run(1.0)
+    beaten.cut_off("transport", False, 2.0)
+    beaten.run(10.0)
+    assert beaten.line.state("unload") is State.ABORTED
+
+
 def test_unread_board_pushed_off_is_rejected_to_plant_and_journal(beaten: Beaten) -> None:
     beaten.line.plant["printer.smeared"] = True
     beaten.run(60.0)
