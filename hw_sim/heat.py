@@ -28,6 +28,8 @@ STILL_AIR_FACTOR = 1.6
 LIQUIDUS_DEGC = 217.0
 SOAK_LOW_DEGC, SOAK_HIGH_DEGC = 150.0, 200.0
 
+PROBE_SIGMA_K, PROBE_SIGMA_S = 0.4, 0.4
+
 RUN_OUT_S = 900.0
 
 
@@ -78,6 +80,24 @@ class Passenger(Record):
         if rise_K_s > 0.0 and SOAK_LOW_DEGC <= self.degC < SOAK_HIGH_DEGC:
             self.soak_s += dt_s
         return rise_K_s * BOARD_J_K * self.lag_s / BOARD_TAU_S
+
+
+class Probe(Record):
+    """What the profiling system says of the board that left the chain last."""
+
+    count: int = Var(doc="boards that have left the chain")
+    peak_degC: float = Var(unit="degC", doc="highest temperature of that board")
+    liquid_s: float = Var(unit="s", doc="time above 217 degC")
+    ramp_degC_s: float = Var(unit="degC/s", doc="steepest rise")
+    soak_s: float = Var(unit="s", doc="time from 150 to 200 degC")
+
+    def read(self, passenger: Passenger, peak_error: float, liquid_error: float) -> None:
+        """The profile of a board that leaves; errors in sigmas."""
+        self.count += 1
+        self.peak_degC = passenger.board.peak_degC + PROBE_SIGMA_K * peak_error
+        self.liquid_s = max(0.0, passenger.board.liquid_s + PROBE_SIGMA_S * liquid_error)
+        self.ramp_degC_s = passenger.ramp_degC_s
+        self.soak_s = passenger.soak_s
 
 
 class RunOut(Record):

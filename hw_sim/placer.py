@@ -6,27 +6,29 @@ from enum import IntEnum
 from typing import ClassVar
 
 from cellrt.blocks import LIMIT
-from cellrt.tags import Array, Record, Var, array
+from cellrt.tags import Array, Var, array
 from cellrt.wire import DeviceMap
 from hw_sim.belt import Belt
 from hw_sim.device import Contactor, SimDevice, countdown
 from hw_sim.feeders import LANES, Feeders, Lane, lane_inputs, lane_outputs
-from hw_sim.points import WATCHDOG_NODES, Points, bit, f64, opcua_map, u16, u32
+from hw_sim.head import (
+    GANG_S,
+    NOZZLES,
+    RETRIES,
+    RETRY_S,
+    Jaws,
+    Nozzle,
+    failed_picks,
+    nozzle_inputs,
+)
+from hw_sim.points import WATCHDOG_NODES, bit, f64, opcua_map, u16, u32
 
 BELT_MM = 400.0
 BELT_MM_S = 200.0
 ENTRY_MM = 30.0
 STOP_MM = 350.0
-JAWS_S = 0.3
 LOOK_S = 0.6
 
-NOZZLES = 8
-GANG_S = NOZZLES * 3600.0 / 70_000.0
-"""The head picks with all nozzles, then places from all: so long for a gang, rated 70,000 an hour."""
-RETRIES = 3
-RETRY_FAILS = 0.4
-"""Of the retries. Three of them and another nozzle leave 2.6 % of some 400 ppm: 10 ppm."""
-RETRY_S = 0.15
 VACUUM_KPA, LEAST_KPA = 80.0, 60.0
 VACUUM_TAU_S = 0.3
 
@@ -48,42 +50,6 @@ class Draw(IntEnum):
 
 LOOK, PICK, CLOG, DROP, X, Y = (int(d) for d in Draw)
 PURPOSES = 8
-
-
-class Jaws(Record):
-    """Springs close them, air opens them: without air they hold the board."""
-
-    valve: Contactor
-    closed: float = Var(1.0, doc="0 open .. 1 closed")
-
-    def update(self, opening: bool, live: bool, dt_s: float) -> None:
-        step = dt_s / JAWS_S
-        if self.valve.obey(opening, live):
-            self.closed = max(0.0, self.closed - step)
-        else:
-            self.closed = min(1.0, self.closed + step)
-
-
-def _nozzle_inputs(n: int) -> Points:
-    return (
-        u32(f"nozzles.{n}.picks", f"Nozzle{n}.Picks"),
-        u32(f"nozzles.{n}.errors", f"Nozzle{n}.Errors"),
-    )
-
-
-class Nozzle(Record):
-    """One of the head's nozzles; a person cleans a clogged one."""
-
-    picks: int = Var(doc="parts that it placed")
-    errors: int = Var(doc="parts that it could not hold")
-    clogged: bool = Var(doc="the machine does not use it")
-    calls_s: float = Var(unit="s", doc="for how long it has called for a person")
-
-    def attend(self, person_s: float, dt_s: float) -> None:
-        """A person comes `person_s` after it clogged."""
-        self.calls_s = self.calls_s + dt_s if self.clogged else 0.0
-        if self.calls_s >= person_s:
-            self.clogged = False
 
 
 class Placer(SimDevice):
@@ -179,7 +145,7 @@ class Placer(SimDevice):
             u32("feeders.settings_sum", "Machine.SettingsSum"),
             bit("feeders.refused", "Machine.RecipeRefused"),
             *(p for n in range(LANES) for p in lane_inputs(n)),
-            *(p for n in range(NOZZLES) for p in _nozzle_inputs(n)),
+            *(p for n in range(NOZZLES) for p in nozzle_inputs(n)),
             *WATCHDOG_NODES,
         ),
         outputs=(
@@ -326,10 +292,7 @@ class Placer(SimDevice):
             nozzle.errors += 1
             self.gang_left_s += RETRIES * RETRY_S
             return
-        again, chance, drawn = 0, lane.error_ppm * 1e-6, self.drawn(PICK, self.tries)
-        while again <= RETRIES + 1 and drawn < chance:
-            again += 1
-            chance *= RETRY_FAILS
+        again = failed_picks(lane.error_ppm * 1e-6, self.drawn(PICK, self.tries))
         self.gang_left_s += again * RETRY_S
         lane.pick(again)
         lane.jammed = again > RETRIES + 1

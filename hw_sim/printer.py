@@ -1,29 +1,27 @@
-"""Solder-paste printer: belt, clamp, print stroke, stencil wipe and kneading, paste."""
+"""Solder-paste printer: belt, clamp, print, stencil wipe and kneading, and a person who brings paste."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 from typing import ClassVar
 
-from cellrt.tags import Record, Var
+from cellrt.tags import Var
 from cellrt.wire import DeviceMap
 from hw_sim.belt import Belt, Board
 from hw_sim.device import Contactor, SimDevice, countdown
 from hw_sim.paste import TORN, Paste
 from hw_sim.points import bit, health_registers, i16, modbus_map, u16, u32
 from hw_sim.recipe import Recipe
+from hw_sim.squeegee import ALIGN, IDLE, STROKE, Clamp, Squeegee
 
 BELT_MM = 400.0
 BELT_MM_S = 200.0
 ENTRY_MM = 30.0
 STOP_MM = 350.0
-CLAMP_S = 0.4
 
 ALIGN_S = 5.0
 ALIGN_MORE_S = 1.0
 """The vision takes up to so much longer, board by board."""
-STROKE_MM = 300.0
-SEPARATE_S = 4.0
 WIPE_S = 25.0
 KNEAD_S = 12.0
 PRESSURE_TAU_S = 0.1
@@ -42,15 +40,6 @@ REFILL_S = 60.0
 """A person sees the low paste and refills it so much later."""
 
 
-class Phase(IntEnum):
-    """Where a print is."""
-
-    IDLE = 0
-    ALIGN = 1
-    STROKE = 2
-    SEPARATE = 3
-
-
 class Draw(IntEnum):
     """Purposes of this device's draws."""
 
@@ -61,44 +50,7 @@ class Draw(IntEnum):
     VOLUME = 5
 
 
-IDLE, ALIGN, STROKE, SEPARATE = (int(p) for p in Phase)
 DRAW_ALIGN, DRAW_X, DRAW_Y, DRAW_THETA, DRAW_VOLUME = (int(d) for d in Draw)
-
-
-class Clamp(Record):
-    """Air closes it, a spring opens it."""
-
-    valve: Contactor
-    closed: float = Var(doc="0 open .. 1 closed")
-
-    def update(self, command: bool, live: bool, dt_s: float) -> None:
-        step = dt_s / CLAMP_S
-        if self.valve.obey(command, live):
-            self.closed = min(1.0, self.closed + step)
-        else:
-            self.closed = max(0.0, self.closed - step)
-
-
-class Squeegee(Record):
-    """One print under way, with the settings that it was started with."""
-
-    phase: int = Var(doc="Phase")
-    left_s: float = Var(unit="s", doc="of aligning or separating")
-    speed_mm_s: float = Var(unit="mm/s")
-    pressure_N: float = Var(unit="N", doc="wanted")
-    correction_x_um: float = Var(unit="um")
-    correction_y_um: float = Var(unit="um")
-    travelled_mm: float = Var(unit="mm")
-    rear: bool = Var(doc="this stroke goes from the rear to the front")
-
-    def place_mm(self) -> float:
-        """Where the squeegee stands, from the front."""
-        return STROKE_MM - self.travelled_mm if self.rear else self.travelled_mm
-
-    def turn(self) -> None:
-        """The next stroke goes the other way, from where this one ended."""
-        self.rear = not self.rear
-        self.travelled_mm = 0.0
 
 
 class Printer(SimDevice):
@@ -256,8 +208,7 @@ class Printer(SimDevice):
             self.fault = True
             return
         self.print_done = False
-        squeegee.phase = ALIGN
-        squeegee.left_s = ALIGN_S + ALIGN_MORE_S * self.draw_uniform(board.id, DRAW_ALIGN)
+        squeegee.begin(ALIGN_S + ALIGN_MORE_S * self.draw_uniform(board.id, DRAW_ALIGN))
         squeegee.speed_mm_s = self.stroke_speed_mm_s
         squeegee.pressure_N = self.pressure_setpoint_N
         squeegee.correction_x_um = self.correction_x_um
@@ -270,23 +221,12 @@ class Printer(SimDevice):
             self.fault = True
             if squeegee.phase != ALIGN:
                 board.defective = True
-                board.volume_pct *= TORN * squeegee.travelled_mm / STROKE_MM
-            squeegee.phase = IDLE
-            squeegee.travelled_mm = 0.0
-        elif squeegee.phase == STROKE:
-            step_mm = squeegee.speed_mm_s * self.dt_s
-            squeegee.travelled_mm = min(STROKE_MM, squeegee.travelled_mm + step_mm)
-            if squeegee.travelled_mm == STROKE_MM:
-                squeegee.phase, squeegee.left_s = SEPARATE, SEPARATE_S
-        else:
-            squeegee.left_s = countdown(squeegee.left_s, self.dt_s)
-            if squeegee.left_s == 0.0 and squeegee.phase == ALIGN:
-                squeegee.phase = STROKE
+                board.volume_pct *= TORN * squeegee.stroked()
+            squeegee.break_off()
+        elif squeegee.go_on(self.dt_s):
+            if squeegee.phase == STROKE:
                 self.put_paste(board)
-            elif squeegee.left_s == 0.0:
-                squeegee.phase = IDLE
-                squeegee.turn()
-                self.print_done = True
+            self.print_done = squeegee.phase == IDLE
 
     def put_paste(self, board: Board) -> None:
         """The stroke begins: from here on the board has paste, where and how much is decided."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from cellrt.tags import Array, Record, Var, array
+from cellrt.tags import Array, Var, array
 from cellrt.wire import DeviceMap
 from hw_sim.belt import BOARD_MM, Belt
 from hw_sim.device import Contactor, SimDevice
@@ -18,6 +18,7 @@ from hw_sim.heat import (
     STILL_AIR_FACTOR,
     UNCOOLED_DEGC,
     Passenger,
+    Probe,
     RunOut,
     Zone,
 )
@@ -40,7 +41,6 @@ AT_CHAIN_MM = 30.0
 AT_CHAIN_END_MM, AT_EXIT_MM = 120.0, 300.0
 
 MASS_SIGMA_PCT = 1.5
-PROBE_SIGMA_K, PROBE_SIGMA_S = 0.4, 0.4
 
 
 class Draw(IntEnum):
@@ -52,16 +52,6 @@ class Draw(IntEnum):
 
 
 DRAW_MASS, DRAW_PEAK, DRAW_LIQUID = (int(d) for d in Draw)
-
-
-class Probe(Record):
-    """What the profiling system says of the board that left the chain last."""
-
-    count: int = Var(doc="boards that have left the chain")
-    peak_degC: float = Var(unit="degC", doc="highest temperature of that board")
-    liquid_s: float = Var(unit="s", doc="time above 217 degC")
-    ramp_degC_s: float = Var(unit="degC/s", doc="steepest rise")
-    soak_s: float = Var(unit="s", doc="time from 150 to 200 degC")
 
 
 class Reflow(SimDevice):
@@ -249,13 +239,11 @@ class Reflow(SimDevice):
         if crosses:
             first, probe = self.passengers[0], self.probe
             number = first.board.id
-            error_K = PROBE_SIGMA_K * self.draw_normal(number, DRAW_PEAK)
-            error_s = PROBE_SIGMA_S * self.draw_normal(number, DRAW_LIQUID)
-            probe.count += 1
-            probe.peak_degC = first.board.peak_degC + error_K
-            probe.liquid_s = max(0.0, first.board.liquid_s + error_s)
-            probe.ramp_degC_s = first.ramp_degC_s
-            probe.soak_s = first.soak_s
+            peak, liquid = (
+                self.draw_normal(number, DRAW_PEAK),
+                self.draw_normal(number, DRAW_LIQUID),
+            )
+            probe.read(first, peak, liquid)
             self.exit.put(first.board, overhang_mm)
             for n in range(1, self.count):
                 self.passengers[n - 1].become(self.passengers[n])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from cellrt.tags import Scalar
 from hw_sim.feeders import LANES, LOW, MOST_PARTS, REEL
-from hw_sim.placer import GANG_S, NOZZLES, RETRIES, RETRY_FAILS, SIGMA_UM, STOP_MM, Placer
+from hw_sim.head import GANG_S, NOZZLES, RETRIES, RETRY_FAILS
+from hw_sim.placer import SIGMA_UM, STOP_MM, Placer
 from hw_sim.plant import Plant, assemble
 
 PERIOD_NS = 10_000_000
