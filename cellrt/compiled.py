@@ -23,10 +23,14 @@ STRICT = {"error_model": "numpy", "nogil": True, "_nrt": False}
 make a compiled scan differ from a plain one and from its own replay. Without numba's runtime (`_nrt`)
 whatever would allocate memory or count references does not compile, so the scan cannot."""
 
+INNER = {**STRICT, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""The same for what only compiled code calls: entries from Python and C would be a quarter of the
+work of compiling it."""
+
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Let compiled code call `function`; plain Python calls go on unchanged."""
-    marked: Callable[P, R] = register_jitable(**STRICT)(function)
+    marked: Callable[P, R] = register_jitable(**INNER)(function)
     return marked
 
 
@@ -35,7 +39,7 @@ def lowest_set_bit(mask: int) -> int:
     return int(mask & -mask).bit_length() - 1
 
 
-@overload(lowest_set_bit, jit_options=STRICT)  # type: ignore[untyped-decorator]
+@overload(lowest_set_bit, jit_options=INNER)  # type: ignore[untyped-decorator]
 def _lowest_set_bit(mask: int) -> Callable[[int], int]:
     def impl(mask: int) -> int:
         return np.int64(trailing_zeros(mask))  # type: ignore[return-value]
@@ -48,7 +52,7 @@ def highest_set_bit(value: int) -> int:
     return int(value).bit_length() - 1
 
 
-@overload(highest_set_bit, jit_options=STRICT)  # type: ignore[untyped-decorator]
+@overload(highest_set_bit, jit_options=INNER)  # type: ignore[untyped-decorator]
 def _highest_set_bit(value: int) -> Callable[[int], int]:
     def impl(value: int) -> int:
         return 63 - np.int64(leading_zeros(value))  # type: ignore[return-value]
@@ -85,13 +89,13 @@ def _zero(_: Any, record: Any) -> Any:
     return types.void(record), emit
 
 
-@overload(copy_record, jit_options=STRICT, strict=False)  # type: ignore[untyped-decorator]
+@overload(copy_record, jit_options=INNER, strict=False)  # type: ignore[untyped-decorator]
 def _copy_record(target: Any, source: Any) -> Callable[[Any, Any], None] | None:
     if isinstance(target, types.Record) and target == source:
         return lambda target, source: _memcpy(target, source)
     return None
 
 
-@overload(erase_record, jit_options=STRICT, strict=False)  # type: ignore[untyped-decorator]
+@overload(erase_record, jit_options=INNER, strict=False)  # type: ignore[untyped-decorator]
 def _erase_record(record: Any) -> Callable[[Any], None]:
     return lambda record: _zero(record)

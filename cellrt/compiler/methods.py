@@ -14,7 +14,7 @@ from numba.core.datamodel import register_default as register_model
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr
 from numba.extending import overload
 
-from cellrt.compiled import STRICT
+from cellrt.compiled import INNER
 from cellrt.tags import Record
 
 _owners: dict[str, type[Record]] = {}
@@ -54,7 +54,7 @@ def _adopt(record: type[Record]) -> None:
 def _dispatcher(owner: type[Record], name: str) -> Any | None:
     if (owner, name) not in _dispatchers:
         method = methods(owner).get(name)
-        _dispatchers[owner, name] = None if method is None else numba.njit(**STRICT)(method)
+        _dispatchers[owner, name] = None if method is None else numba.njit(**INNER)(method)
     return _dispatchers[owner, name]
 
 
@@ -105,7 +105,7 @@ def dtype_owner(dtype: np.dtype[np.void]) -> type[Record] | None:
     return _owners.get(names[0])
 
 
-@overload(int, jit_options=STRICT, strict=False)  # type: ignore[untyped-decorator]
+@overload(int, jit_options=INNER, strict=False)  # type: ignore[untyped-decorator]
 def _int_of_enum(member: Any) -> Callable[..., Any] | None:
     """Enum members are numbers in plain Python; in compiled code int() must say so."""
     if isinstance(member, types.IntEnumMember):
