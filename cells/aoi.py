@@ -75,7 +75,6 @@ class Aoi(Station):
 
     interlocks = (
         *Station.interlocks,
-        Interlock("machine_well", Cause.PROCESS),
         Interlock("no_storm_of_calls", Cause.NONE, Command.HOLD, only_running=True),
     )
     sequence = Sequence(

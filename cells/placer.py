@@ -95,7 +95,6 @@ class Placer(Station):
 
     interlocks = (
         *Station.interlocks,
-        Interlock("machine_well", Cause.PROCESS),
         Interlock("reels_right", Cause.NONE, Command.HOLD, only_running=True),
         Interlock("parts_enough", Cause.NONE, Command.HOLD, only_running=True),
         Interlock("nozzles_enough", Cause.NONE, Command.HOLD, only_running=True),

@@ -106,7 +106,6 @@ class Printer(Station):
 
     interlocks = (
         *Station.interlocks,
-        Interlock("machine_well", Cause.PROCESS),
         Interlock("paste_enough", Cause.NONE, Command.HOLD, only_running=True),
     )
     sequence = Sequence(

@@ -116,7 +116,6 @@ class Spi(Station):
 
     interlocks = (
         *Station.interlocks,
-        Interlock("machine_well", Cause.PROCESS),
         Interlock("few_fails_in_row", Cause.NONE, Command.HOLD, only_running=True),
     )
     sequence = Sequence(

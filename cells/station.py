@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cellrt import Input, Output, Recipe, always, to
+from typing import ClassVar
+
+from cellrt import Cause, Input, Interlock, Output, Recipe, always, to
 from cells.machine import Machine
 from cells.work import READ_WITHIN_NS, identify, passes_through
 
@@ -25,6 +27,11 @@ class Station(Machine):
 
     recipe_number: int = Output(safe=always(to(0)))
     recipe_version: int = Output(safe=always(to(0)))
+
+    interlocks: ClassVar[tuple[Interlock, ...]] = (
+        *Machine.interlocks,
+        Interlock("machine_well", Cause.PROCESS),
+    )
 
     def work_here(self) -> int:
         """The bit of `Board.work_done` that this station sets."""
