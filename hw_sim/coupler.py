@@ -10,14 +10,11 @@ from hw_sim.belt import Belt
 from hw_sim.census import Counts
 from hw_sim.device import Contactor, SimDevice, countdown
 from hw_sim.points import bit, health_registers, modbus_map, u16, u32
+from hw_sim.zone import ENTRY_MM, EXIT_MM
 
 CONVEYOR_MM = 600.0
 MAGAZINE_MM = 240.0
 MAGAZINE_MM_S = 200.0
-ENTRY_MM = 30.0
-"""Entry sensors stand so far from a belt's beginning."""
-EXIT_MM = 50.0
-"""Exit sensors stand so far before a belt's end."""
 LOADED_MM = 220.0
 
 PUSHER_MM_S = 200.0

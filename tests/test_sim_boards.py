@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from sim_bench import BELTS, PERIOD_NS, Bench
 
 from hw_sim.belt import BOARD_MM, FASTEST_MM_S
-from hw_sim.coupler import CONVEYOR_MM, EXIT_MM, Coupler
+from hw_sim.coupler import CONVEYOR_MM, Coupler
 from hw_sim.plant import assemble, boards, census
 from hw_sim.printer import BELT_MM, Printer
 from hw_sim.safety_plc import SafetyPlc
+from hw_sim.zone import EXIT_MM
 
 STARTS_MM = {
     "coupler.infeed": 0.0,
