@@ -95,9 +95,15 @@ def test_write_that_fails_leaves_nothing_half_written(plan: Plan, tmp_path: Path
     assert journal.hash() == kept
 
 
+@pytest.fixture(scope="module")
+def narrator() -> Narrator:
+    return Narrator(Plan(load_line(STATION)))
+
+
 @given(st.lists(st.tuples(*[st.integers(-(2**62), 2**62)] * 4), max_size=5))
-def test_no_number_in_an_event_stops_its_telling(values: list[tuple[int, int, int, int]]) -> None:
-    narrator = Narrator(Plan(load_line(STATION)))
+def test_no_number_in_an_event_stops_its_telling(
+    narrator: Narrator, values: list[tuple[int, int, int, int]]
+) -> None:
     for a, b, c, d in values:
         for kind in (Event.STATE, Event.STEP, Event.HANDOVER, Event.COMMAND, Event.BOARD_OUT):
             entry = narrator.tell((1, 2, kind, 0, a, b, c, d))
