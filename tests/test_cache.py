@@ -23,6 +23,13 @@ class Counter(Record):
         self.count += by
         return self.count
 
+class Lone(Record):
+    """Compiled beside the machine."""
+    out: int = Var()
+
+    def scan(self) -> None:
+        self.out += 1
+
 class Base(Record):
     """What a machine inherits."""
     extra: int = Var()
@@ -63,6 +70,14 @@ record = Machine.zeros()
 made.ctypes(record.ctypes.data)
 print(json.dumps({"out": int(record["out"][0]), "hits": made._cache.hits}))
 """
+TOGETHER = """
+import json
+from cellrt.compiler.entry import addresses, entry
+from machine import Machine
+from parts import Lone
+addresses([Machine, Lone])
+print(json.dumps({kind.__name__: entry(kind)._cache.hits for kind in (Machine, Lone)}))
+"""
 EDITS = {
     "a callee in another file": ("helping.py", "2 * x", "5 * x", 20305),
     "a block": ("parts.py", "self.count += by", "self.count += by + 3", 20308),
@@ -80,14 +95,14 @@ class Folder:
         for name, text in (("parts", PARTS), ("helping", HELP), ("machine", MACHINE)):
             (path / f"{name}.py").write_text(text)
 
-    def ask(self) -> dict[str, int]:
+    def ask(self, question: str = ASK, cache: str = "cache") -> dict[str, int]:
         env = {
             **os.environ,
-            "CELLRT_CACHE_DIR": str(self.path / "cache"),
+            "CELLRT_CACHE_DIR": str(self.path / cache),
             "PYTHONPATH": str(self.path),
         }
         done = subprocess.run(
-            [sys.executable, "-c", ASK],
+            [sys.executable, "-c", question],
             env=env,
             cwd=self.path,
             capture_output=True,
@@ -124,6 +139,10 @@ def test_edit_takes_effect(folder: Folder, what: str) -> None:
     assert folder.ask() == {"out": out, "hits": 0}
     folder.edit(file, new, old)
     assert folder.ask() == {"out": 20302, "hits": 1}, "the old code is kept under its own hash"
+
+
+def test_what_is_compiled_in_parallel_is_not_compiled_again(folder: Folder) -> None:
+    assert folder.ask(TOGETHER, "fresh") == {"Machine": 1, "Lone": 1}
 
 
 def test_comment_recompiles_nothing(folder: Folder) -> None:

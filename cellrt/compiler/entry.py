@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import selectors
@@ -19,7 +18,6 @@ from numba.core.errors import NumbaError
 from cellrt.compiled import STRICT
 from cellrt.compiler.cache import KeyedCache
 from cellrt.compiler.methods import numba_type
-from cellrt.lifeline import die_with_parent
 from cellrt.tags import Record
 from cellrt.wire import Ints
 
@@ -78,7 +76,7 @@ def _compile_in_parallel(records: Sequence[type[Record]], progress: Progress | N
     if cores < 2:
         return
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    command = [sys.executable, "-m", "cellrt.compiler.entry", str(os.getpid())]
+    command = [sys.executable, "-m", "cellrt.compiler.worker", str(os.getpid())]
     workers = [
         subprocess.Popen(
             [*command, *(r.type_name() for r in records[n::cores])],
@@ -106,15 +104,6 @@ def _compile_in_parallel(records: Sequence[type[Record]], progress: Progress | N
         worker.wait()
 
 
-def _compile_named(parent_pid: int, names: Sequence[str]) -> None:
-    """What a worker does: each type in turn, its name when it is in the cache."""
-    die_with_parent(parent_pid)
-    for name in names:
-        module, _, kind = name.partition(":")
-        entry(getattr(importlib.import_module(module), kind))
-        print(name, flush=True)
-
-
 def _is_importable(record: type[Record]) -> bool:
     module = record.__module__
     return module != "__main__" and "." not in record.__qualname__
@@ -131,7 +120,3 @@ def _essence(error: NumbaError) -> str:
     ]
     where = f"{places[0][1]}:{places[0][2]}: " if places else ""
     return f"{where}{says[0][:300] if says else lines[0][:300]}"
-
-
-if __name__ == "__main__":
-    _compile_named(int(sys.argv[1]), sys.argv[2:])
