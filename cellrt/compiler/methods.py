@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -19,6 +21,23 @@ from cellrt.tags import Record
 
 _owners: dict[str, type[Record]] = {}
 _dispatchers: dict[tuple[type[Record], str], Any] = {}
+
+
+@functools.cache
+def _name_of(fields: str) -> str:
+    return hashlib.sha256(fields.encode()).hexdigest()[:24]
+
+
+def _mangling_args(record: Any) -> tuple[str, tuple[str]]:
+    """What a record's type adds to the names of machine code: its layout.
+
+    numba adds a number that counts the types of the process. Code that two processes compiled then has
+    the same names for different records, and whoever loads both from the cache runs the one for the other.
+    """
+    return "Record", (_name_of(record.name),)
+
+
+types.Record.mangling_args = property(_mangling_args)
 
 
 def numba_type(record: type[Record]) -> Any:
