@@ -22,7 +22,6 @@ from cellrt.blocks import DIV
 from cells.station import Station
 from cells.work import (
     SETTLED_NS,
-    SOONEST_NS,
     VIEWED,
     condemn,
 )
@@ -51,6 +50,7 @@ class Aoi(Station):
 
     standing: bool = Input(doc="the belt stands")
     busy: bool = Input(doc="a look is under way")
+    look_heard: bool = Input(doc="look_start, as the machine has it")
     done: bool = Input(doc="a look ended well")
     looked: int = Input(doc="board that the result is of")
     looks: int = Input(doc="1: the calls are a first look's; 2: a second one's")
@@ -99,12 +99,13 @@ class Aoi(Station):
         return VIEWED
 
     def ready_to_look(self) -> bool:
-        return self.barcode == self.board.id and self.standing
+        """The board stands there, and the machine has seen the last look's start go off."""
+        return self.barcode == self.board.id and self.standing and not self.look_heard
 
     def seen(self, look: int) -> bool:
-        """The machine has looked at this board, since it was told to."""
+        """The machine has looked at this board, since it heard that it shall."""
         of_this = self.done and self.looked == self.board.id and self.looks == look
-        return of_this and self.step_ns() >= SOONEST_NS
+        return of_this and self.look_heard
 
     def seen_once(self) -> bool:
         return self.seen(1)
@@ -117,7 +118,7 @@ class Aoi(Station):
         return self.step_ns() >= SETTLED_NS
 
     def in_doubt(self) -> bool:
-        return self.settled() and self.calls > 0
+        return self.settled() and self.calls > 0 and not self.look_heard
 
     def work_complete(self) -> bool:
         return self.unit.step not in (LOOKING, SETTLING, LOOKING_AGAIN, DECIDING)

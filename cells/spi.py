@@ -26,7 +26,7 @@ from cellrt import (
 )
 from cellrt.blocks import DIV
 from cells.station import Station
-from cells.work import MEASURED, SETTLED_NS, SOONEST_NS
+from cells.work import MEASURED, SETTLED_NS
 
 GROUPS = 8
 WIRE_UM = 0.05
@@ -79,6 +79,7 @@ class Spi(Station):
 
     standing: bool = Input(doc="the belt stands")
     busy: bool = Input(doc="a look is under way")
+    look_heard: bool = Input(doc="look_start, as the machine has it")
     done: bool = Input(doc="a look ended well")
     looked: int = Input(doc="board that the result is of")
     groups: Array[Group] = array(GROUPS)
@@ -147,11 +148,12 @@ class Spi(Station):
         return MEASURED
 
     def ready_to_look(self) -> bool:
-        return self.barcode == self.board.id and self.standing
+        """The board stands there, and the machine has seen the last look's start go off."""
+        return self.barcode == self.board.id and self.standing and not self.look_heard
 
     def seen(self) -> bool:
-        """The machine has looked at this board, since it was told to."""
-        return self.step_ns() >= SOONEST_NS and self.done and self.looked == self.board.id
+        """The machine has looked at this board, since it heard that it shall."""
+        return self.look_heard and self.done and self.looked == self.board.id
 
     def work_complete(self) -> bool:
         return self.unit.step not in (LOOKING, SETTLING)

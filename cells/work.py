@@ -14,8 +14,6 @@ READ_WITHIN_NS = 500 * MS
 """A scanner that has read nothing, or another board, for so long has its last word."""
 SETTLED_NS = 200 * MS
 """Values of one result may come in several messages; after so long they are all there."""
-SOONEST_NS = 1000 * MS
-"""An inspection takes seconds; a result that is there sooner is an older one."""
 
 
 @compiled

@@ -114,6 +114,7 @@ class Aoi(SimDevice):
             u32("looks", "Result.Looks"),
             u32("stage.looked", "Result.Board"),
             bit("stage.busy", "Look.Busy"),
+            bit("stage.heard", "Look.Heard"),
             bit("stage.done", "Look.Done"),
             bit("stage.fault", "Look.Fault"),
             u32("recipe.active", "Recipe.Active"),

@@ -97,6 +97,7 @@ class Spi(SimDevice):
             f64("most_pct", "Result.MostVolume"),
             u32("stage.looked", "Result.Board"),
             bit("stage.busy", "Look.Busy"),
+            bit("stage.heard", "Look.Heard"),
             bit("stage.done", "Look.Done"),
             bit("stage.fault", "Look.Fault"),
             u32("recipe.active", "Recipe.Active"),

@@ -34,6 +34,7 @@ class Stage(Record):
     at_stop: bool = Var(doc="light barrier at the stop")
     standing: bool = Var(doc="the belt stands")
     barcode: int = Var(doc="id of the board at the stop; 0 none")
+    heard: bool = Var(doc="look_start, as the machine has it: off before the next edge can count")
     busy: bool = Var(doc="a look is under way")
     done: bool = Var(doc="a look ended well; until the board leaves or another begins")
     fault: bool = Var(doc="a start was refused or a look cut short; until look_start is off")
@@ -50,6 +51,7 @@ class Stage(Record):
 
     def asked(self, live: bool) -> bool:
         """True in the scan in which a look is to begin."""
+        self.heard = self.look_start
         self.start.obey(self.look_start, live)
         self.fault = self.fault and self.look_start
         if self.start.rose and not self.may_look():
