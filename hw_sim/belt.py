@@ -13,6 +13,7 @@ BOARD_MM = 160.0
 """Length of every board in the direction of travel (160 x 100 mm)."""
 ACCELERATION_MM_S2 = 1000.0
 FASTEST_MM_S = 500.0
+STOPPER_S = 2.0
 
 
 class Board(Record):
@@ -67,6 +68,9 @@ class Belt(Record):
     speed_mm_s: float = Var(unit="mm/s", doc="actual")
     length_mm: float = Var(unit="mm")
     held: bool = Var(doc="a clamp holds the board; the belt slips under it")
+    stopper_s: float = Var(
+        unit="s", doc="so long a stopper at the end still stands up; 0: it is down"
+    )
     shut: bool = Var(doc="no board can come in")
 
     def move(self, run: bool, wanted_mm_s: float, length_mm: float, dt_s: float) -> None:
@@ -99,6 +103,13 @@ class Belt(Record):
         self.position_mm = 0.0
         self.overhang_mm = 0.0
 
+    def stand_in_the_way(self, at_stop: bool, dt_s: float) -> None:
+        """A stopper keeps a board that comes from running on, until it has lain at the stop a while."""
+        if self.board.id == 0:
+            self.stopper_s = STOPPER_S
+        elif at_stop and self.stopper_s > 0.0:
+            self.stopper_s = max(0.0, self.stopper_s - dt_s)
+
     def drive(self, wanted_mm_s: float, dt_s: float) -> None:
         """The motor goes to its speed along a ramp."""
         most = ACCELERATION_MM_S2 * dt_s
@@ -109,6 +120,8 @@ class Belt(Record):
         beyond_mm = self.position_mm + min(self.speed_mm_s, self.exit.speed_mm_s) * dt_s
         within_mm = min(self.position_mm + self.speed_mm_s * dt_s, self.length_mm)
         reached_mm = max(beyond_mm, within_mm)
+        if self.stopper_s > 0.0:
+            reached_mm = min(reached_mm, self.length_mm)
         if self.exit.tail_mm > 0.0:
             reached_mm = min(reached_mm, self.length_mm - self.exit.tail_mm)
         self.position_mm = max(self.position_mm, reached_mm)

@@ -169,6 +169,7 @@ class Placer(SimDevice):
         if self.hand_opens:
             self.jaws.closed = 0.0
         self.belt.held = self.jaws.closed > 0.0
+        self.belt.stand_in_the_way(self.board_at_stop, self.dt_s)
         self.belt.move(self.motor.obey(self.belt_run, live), BELT_MM_S, BELT_MM, self.dt_s)
         self.vision.obey(self.look, live)
         self.head.obey(self.place, live)

@@ -42,6 +42,7 @@ class Stage(Record):
 
     def convey(self, live: bool, dt_s: float) -> None:
         """Belt and its sensors."""
+        self.belt.stand_in_the_way(self.at_stop, dt_s)
         self.belt.move(self.motor.obey(self.run, live), STAGE_MM_S, STAGE_MM, dt_s)
         self.at_entry = self.belt.sees(ENTRY_MM)
         self.at_stop = self.belt.sees(STOP_MM)

@@ -13,7 +13,7 @@ from running import RunningLine, running
 from smt import accounted, changed, started, warm
 
 SOAK = os.environ.get("CELLRT_SOAK") == "1"
-SPEED = 12
+SPEED = 8
 BOARDS = 50 if SOAK else 3
 GONE = ("completed", "rejected", "rework", "scrapped")
 Journey = list[tuple[str, str, str, int, int]]
