@@ -34,6 +34,19 @@ WATCHDOG_AT = {"coupler": 12, "printer": 20}
 LOOK_EVERY_S = 0.02
 
 
+Journey = list[tuple[str, str, str, int, int]]
+
+
+def journeys(events: list[dict[str, Any]], *kinds: str) -> dict[int, Journey]:
+    """What befell each board, in order, without when: event, cell, result, product, route."""
+    told: dict[int, Journey] = {}
+    for e in events:
+        if e["event"] in (kinds or ("BoardIn", "BoardOut")):
+            row = e["event"], e["cell"], e["result"], e["product"], e["route"]
+            told.setdefault(e["board"], []).append(row)
+    return told
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])

@@ -16,7 +16,17 @@ from typing import Any
 import pytest
 from asyncua import Client, ua
 from pymodbus.client import ModbusTcpClient
-from running import LIMIT_S, STATION, RunningLine, answers, cellrt, free_port, running
+from running import (
+    LIMIT_S,
+    STATION,
+    Journey,
+    RunningLine,
+    answers,
+    cellrt,
+    free_port,
+    journeys,
+    running,
+)
 from scada_people import Laptop
 from typer.testing import CliRunner, Result
 
@@ -32,7 +42,6 @@ SPEED = 10
 SOAK = os.environ.get("CELLRT_SOAK") == "1"
 BOARDS = 3
 MODBUS_PORT = free_port()
-Journey = list[tuple[str, str, str, int, int]]
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +64,6 @@ def with_modbus(folder: Path) -> Path:
 def departed(line: RunningLine) -> int:
     """Boards that are through."""
     return int(line.ask(do="status")["departed"].get("magazine", 0))
-
-
-def journeys(events: list[dict[str, Any]]) -> dict[int, Journey]:
-    """What befell each board, in order, without when: event, cell, result, product, route."""
-    told: dict[int, Journey] = {}
-    for e in events:
-        if e["event"] in ("BoardIn", "BoardOut"):
-            row = e["event"], e["cell"], e["result"], e["product"], e["route"]
-            told.setdefault(e["board"], []).append(row)
-    return told
 
 
 def through(told: dict[int, Journey]) -> dict[int, Journey]:

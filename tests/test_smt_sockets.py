@@ -9,23 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import RunningLine, running
+from running import Journey, RunningLine, journeys, running
 from smt import accounted, changed, started, warm
 
 SOAK = os.environ.get("CELLRT_SOAK") == "1"
 SPEED = 8
 BOARDS = 50 if SOAK else 3
 GONE = ("completed", "rejected", "rework", "scrapped")
-Journey = list[tuple[str, str, str, int, int]]
 
 
-def journeys(events: list[dict[str, Any]]) -> dict[int, Journey]:
-    """What befell each board that left the line, in order, without when."""
-    told: dict[int, Journey] = {}
-    for e in events:
-        if e["event"] in ("BoardIn", "BoardOut", "BoardLeft"):
-            row = e["event"], e["cell"], e["result"], e["product"], e["route"]
-            told.setdefault(e["board"], []).append(row)
+def departed(events: list[dict[str, Any]]) -> dict[int, Journey]:
+    """Journeys of the boards that left the line."""
+    told = journeys(events, "BoardIn", "BoardOut", "BoardLeft")
     return {board: journey for board, journey in told.items() if journey[-1][0] == "BoardLeft"}
 
 
@@ -42,7 +37,7 @@ def test_boards_journeys_over_sockets_are_those_of_the_twin(tmp_path: Path) -> N
         line.process.send_signal(signal.SIGINT)
         line.wait(lambda: line.ask(do="status")["goal"] == "stop", "the stop")
         report = line.end(signal.SIGINT)  # the oven is not waited for
-        real = journeys([e for _, e in line.events()])
+        real = departed([e for _, e in line.events()])
         census = json.loads((line.run_dir / "census.json").read_text())
     boards = report["boards"]
     assert boards["entered"] == census["entered"]
@@ -52,6 +47,6 @@ def test_boards_journeys_over_sockets_are_those_of_the_twin(tmp_path: Path) -> N
     while virtual.journal.departed["robot"] < BOARDS:
         virtual.go(60.0)
     assert accounted(virtual)
-    twin = journeys(virtual.journal.entries(10**9))
+    twin = departed(virtual.journal.entries(10**9))
     first = sorted(twin)[:BOARDS]
     assert {b: real[b] for b in first} == {b: twin[b] for b in first}

@@ -1,8 +1,8 @@
 """Snapshots: one scan's inputs and image as a frozen view, for those who only look.
 
 The scan publishes a snapshot as one int64 array: SNAPSHOT_HEAD words (number of the scan, its
-logical time in ns, its epoch, its monotonic time in ns, how many forces there are, the rest 0), the samples as they stand in
-the inputs of the scan, then the words of the image.
+logical time in ns, its epoch, its monotonic time in ns, how many forces there are, the rest 0), the
+samples as they stand in the inputs of the scan, then the words of the image.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ class Work(NamedTuple):
     """What one process's scan owns: the image, its outputs, and what it remembers to see changes.
 
     `forced` int64[terminals]: raw values of those whose `forced_until_ns` is not 0; `forces[0]` counts
-    them. `jogged` and `jogged_until_ns` int64[terminals] are the like for jogs. `seen` int64[devices]: number of the last sample taken in. `cells` int64[cells, 5] and `links`
+    them. `jogged` and `jogged_until_ns` int64[terminals] are the like for jogs. `seen` int64[devices]:
+    number of the last sample taken in. `cells` int64[cells, 5] and `links`
     int64[handovers]: what was last reported of each. `events` int64[EVENTS_A_SCAN, EVENT_WORDS] with
     their number in `event_count[0]`.
     """
