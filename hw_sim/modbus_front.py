@@ -20,6 +20,9 @@ class ModbusFront:
         units = (*DIRECT, device.device_map.unit_id)
         self._server = Server(lambda pdu, _: self.registers.answer(pdu), units)
 
+    async def build(self) -> None:
+        """Nothing: the registers are there."""
+
     async def start(self, port: int) -> str:
         """Listen on `port`, or a free one for 0; the address. Raises OSError."""
         return f"127.0.0.1:{await self._server.start('127.0.0.1', port)}"

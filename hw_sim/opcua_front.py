@@ -19,6 +19,7 @@ from cellrt.image import Image
 from cellrt.tags import find
 from cellrt.wire import Floats, Ints, Views, Wire, Wiring, gather, scatter, wiring
 from hw_sim.device import SimDevice
+from hw_sim.opcua_space import Inside
 
 VARIANTS = {
     Wire.BOOL: ua.VariantType.Boolean,
@@ -49,19 +50,23 @@ class OpcUaFront:
         self._nodes: list[ua.NodeId] = []
         self._server: Server | None = None
 
-    async def start(self, port: int) -> str:
-        """Listen on `port`, or a free one for 0; the address. Raises OSError."""
-        with socket.create_server(("127.0.0.1", port)) as probe:
-            port = probe.getsockname()[1]  # asyncua would announce 0, and log a traceback if taken
-        server = self._server = Server()
+    async def build(self) -> None:
+        """The address space, which takes a while."""
+        server = self._server = Server(Inside())
         await server.init()
         server.set_identity_tokens([ua.AnonymousIdentityToken])
-        server.set_endpoint(f"opc.tcp://127.0.0.1:{port}")
         server.set_server_name(f"simulated {self._name}")
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-        await self._build(server)
-        await server.start()
-        return server.endpoint.geturl()
+        await self._add_nodes(server)
+
+    async def start(self, port: int) -> str:
+        """Listen on `port`, or a free one for 0; the address. Raises OSError."""
+        assert self._server is not None
+        with socket.create_server(("127.0.0.1", port)) as probe:
+            port = probe.getsockname()[1]  # asyncua would announce 0, and log a traceback if taken
+        self._server.set_endpoint(f"opc.tcp://127.0.0.1:{port}")
+        await self._server.start()
+        return self._server.endpoint.geturl()
 
     async def publish(self) -> None:
         """The device was scanned: give the nodes whose value changed their new one."""
@@ -85,7 +90,7 @@ class OpcUaFront:
             self._server.iserver.time_task = None
         await self._server.stop()
 
-    async def _build(self, server: Server) -> None:
+    async def _add_nodes(self, server: Server) -> None:
         index = await server.register_namespace(self._device.device_map.namespace)
         top = await server.nodes.objects.add_object(_node_id(self._name, index), self._name)
         folders = {"": top}

@@ -23,6 +23,9 @@ SHORTEST_SLEEP_S = 0.001
 class Front(Protocol):
     """A device's side on the network."""
 
+    async def build(self) -> None:
+        """All that takes its time before anybody may come."""
+
     async def start(self, port: int) -> str:
         """Listen; the address."""
 
@@ -58,11 +61,13 @@ async def serve(
     the devices, their watchdogs too. Raises OSError, naming device and port, when one is taken.
     """
     async with AsyncExitStack() as stack:
-        addresses, fronts = {}, []
-        for number, (name, kind) in enumerate(plant.assembly.members.items()):
+        addresses, fronts = {}, {}
+        for name, kind in plant.assembly.members.items():
             if not issubclass(kind, SimDevice):
                 raise TypeError(f"{name}: {kind.type_name()} is no simulated device")
-            front = FRONTS[kind.device_map.protocol](kind, name, plant.image)
+            fronts[name] = FRONTS[kind.device_map.protocol](kind, name, plant.image)
+            await fronts[name].build()
+        for number, (name, front) in enumerate(fronts.items()):  # who can connect is answered
             stack.push_async_callback(front.stop)
             port = base_port + number if base_port else 0
             try:
@@ -71,13 +76,12 @@ async def serve(
                 raise OSError(
                     error.errno, f"port {port} on 127.0.0.1, wanted for {name}: {error.strerror}"
                 ) from None
-            fronts.append(front)
         ready(addresses)
         now_ns = clock_ns()
         clock = Clock(plant, period_ns, speed, now_ns if start_ns is None else start_ns, now_ns)
         while not stop.is_set():
             clock.catch_up(clock_ns())
-            for front in fronts:
+            for front in fronts.values():
                 await front.publish()
             await asyncio.sleep(clock.until_next_s(clock_ns()))
 

@@ -43,6 +43,7 @@ class Served:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served() -> AsyncIterator[Served]:
     plant = Served()
+    await plant.front.build()
     address = await plant.front.start(0)
     plant.client = Client(address, timeout=LIMIT_S)
     async with plant.client:
