@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cellrt.narrate import words
 from cellrt.packml import State
 from cellrt.runtime.region import HEALTH_WORDS, Health, Status
-from cellrt.scan.histogram import BINS, summary
+from cellrt.scan.histogram import BINS, merged, summary
 from cellrt.scan.plan import Plan
 from cellrt.shared.memory import Region
 from cellrt.supervisor import Read
@@ -70,19 +72,31 @@ def scan(plan: Plan, region: Region) -> Report:
     }
 
 
-def input_age_ms(plan: Plan, region: Region) -> dict[str, float]:
-    """Age of all devices' samples when a scan took them in; milliseconds of wall time."""
-    ages = region.section("ages").words.reshape(-1, BINS)
-    merged: Ints = ages.sum(axis=0)
-    merged[BINS - 2] = ages[:, BINS - 2].max()
-    told = summary(merged, 1e6)
+def input_age_ms(plan: Plan, region: Region) -> Report:
+    """Age of devices' samples when a scan took them in, of all together and of each protocol's."""
+    protocols = np.array([s.device.map.protocol for s in plan.samples])
+    ages = _ages(plan, region)
+    told = {str(p): _age_ms(ages[protocols == p]) for p in np.unique(protocols)}
+    return {**_age_ms(ages), "by_protocol": told}
+
+
+def _ages(plan: Plan, region: Region) -> Ints:
+    """int64[devices, BINS]."""
+    return region.section("ages").words.reshape(-1, BINS)[: len(plan.devices)]
+
+
+def _age_ms(ages: Ints) -> dict[str, float]:
+    """Milliseconds of wall time."""
+    told = summary(merged(ages), 1e6)
     del told["p999"]
     return told
 
 
 def io(plan: Plan, region: Region) -> Report:
-    """Each device: whether it answers now, exchanges that failed, round trips in microseconds."""
+    """Each device: whether it answers now, exchanges that failed, attempts before it first was there,
+    the age of its samples when a scan took them in (milliseconds), round trips in microseconds."""
     told = {}
+    ages = _ages(plan, region)
     rtt = region.section("rtt").words.reshape(-1, BINS)
     health = (
         region.section("io").words[: len(plan.devices) * HEALTH_WORDS].reshape(-1, HEALTH_WORDS)
@@ -93,6 +107,8 @@ def io(plan: Plan, region: Region) -> Report:
             "protocol": device.map.protocol,
             "ok": bool(health[number, Health.OK]),
             "errors": int(health[number, Health.ERRORS]),
+            "absent": int(health[number, Health.ABSENT]),
+            "age_ms": _age_ms(ages[number : number + 1]),
             "rtt_us": {"p50": times["p50"], "p99": times["p99"]},
         }
     return told

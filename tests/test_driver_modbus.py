@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from driver_peers import ModbusServer, Request, raw
 
-from cellrt.drivers.base import DeviceError
+from cellrt.drivers.base import DeviceError, NotThere
 from cellrt.drivers.modbus import ModbusDriver, host_and_port
 from cellrt.drivers.open import open_driver
 from cellrt.wire import DeviceMap, Point, Wire
@@ -220,7 +220,7 @@ async def test_server_gone_fails_the_exchange_and_back_serves_again() -> None:
     inputs = raw(7, 7)
     with pytest.raises(DeviceError, match="printer: the device closed the connection"):
         await driver.exchange(raw(1, 9), inputs)
-    with pytest.raises(DeviceError, match=f"printer: no connection to 127.0.0.1:{port}"):
+    with pytest.raises(NotThere, match=f"printer: no connection to 127.0.0.1:{port}"):
         await driver.connect()
     with pytest.raises(DeviceError, match="printer: not connected"):
         await driver.exchange(raw(1, 9), inputs)

@@ -285,7 +285,11 @@ def test_report_has_every_key_with_sensible_values(ended: dict[str, Any]) -> Non
     }
     assert set(report["io"]) == {"coupler", "printer", "safety"}
     for name, device in report["io"].items():
-        assert device["ok"] and device["errors"] >= 0
+        assert device["ok"]
+        assert 0 < device["age_ms"]["p50"] <= device["age_ms"]["p99"] <= device["age_ms"]["max"]
+        assert (
+            device["age_ms"]["max"] <= age["by_protocol"][device["protocol"]]["max"] <= age["max"]
+        )
         assert device["protocol"] == ("opcua" if name == "safety" else "modbus")
         assert 0 < device["rtt_us"]["p50"] <= device["rtt_us"]["p99"]
     assert all(

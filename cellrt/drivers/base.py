@@ -14,6 +14,10 @@ class DeviceError(Exception):
     """An exchange that was not confirmed; the message names the device and the reason."""
 
 
+class NotThere(DeviceError):
+    """Nobody takes a connection at the device's address: it is off, still booting, or elsewhere."""
+
+
 class Driver(Protocol):
     """One device. Real, simulated, recorded and faulty ones are the same to whoever calls.
 
@@ -29,7 +33,8 @@ class Driver(Protocol):
     async def connect(self) -> None:
         """Open the connection and check the map's points, as far as can be done without writing.
 
-        Leaves no trace of an earlier connection. Energises nothing. Raises DeviceError.
+        Leaves no trace of an earlier connection. Energises nothing. Raises DeviceError, which is
+        NotThere when there was nobody to speak with.
         """
 
     async def exchange(self, outputs: Ints, inputs: Ints) -> None:

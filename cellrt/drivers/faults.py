@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cellrt.drivers.base import DeviceError, Driver
+from cellrt.drivers.base import DeviceError, Driver, NotThere
 from cellrt.wire import DeviceMap, Ints, Point
 
 
@@ -76,9 +76,9 @@ class FaultyDriver:
         self._past: deque[Ints] = deque(maxlen=1 + max((f.late for f in faults), default=0))
 
     async def connect(self) -> None:
-        """Raises DeviceError while a disconnect lasts."""
+        """Raises NotThere while a disconnect lasts."""
         if Kind.DISCONNECT in self._active(Kind.DISCONNECT):
-            raise DeviceError(f"{self.name}: connection refused (injected)")
+            raise NotThere(f"{self.name}: connection refused (injected)")
         await self._inner.connect()
 
     async def exchange(self, outputs: Ints, inputs: Ints) -> None:

@@ -13,7 +13,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import ModbusException
 
-from cellrt.drivers.base import DeviceError, bounded
+from cellrt.drivers.base import DeviceError, NotThere, bounded
 from cellrt.drivers.mbap import flaw
 from cellrt.drivers.outputs import REFRESH_S, Confirmed
 from cellrt.drivers.registers import Block, Table, place, to_read, to_write, without_gaps
@@ -85,7 +85,7 @@ class ModbusDriver:
             )
             self._client.ctx.max_buffer_size = sys.maxsize  # else it throws away what is too long
             if not await self._client.connect():
-                raise DeviceError(f"no connection to {self._host}:{self._port}")
+                raise NotThere(f"no connection to {self._host}:{self._port}")
             self._readable = [b for block in self._inputs for b in await self._settle(block)]
             self._confirmed.forget()
 
@@ -171,7 +171,8 @@ class ModbusDriver:
             silence = f"no answer within {timeout_s:g} s"
             reason = self._doubt or (silence if isinstance(error, TimeoutError) else str(error))
             self._drop()
-            raise DeviceError(f"{self.name}: {reason}") from None
+            kind = NotThere if isinstance(error, NotThere) else DeviceError
+            raise kind(f"{self.name}: {reason}") from None
         except BaseException:
             self._drop()
             raise

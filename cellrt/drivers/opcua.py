@@ -14,7 +14,7 @@ from asyncua.client.client import Client
 from asyncua.common.ua_utils import data_type_to_variant_type
 from asyncua.ua.attribute_ids import AttributeIds
 
-from cellrt.drivers.base import DeviceError, bounded
+from cellrt.drivers.base import DeviceError, NotThere, bounded
 from cellrt.drivers.outputs import REFRESH_S, Confirmed, value_of
 from cellrt.wire import DeviceMap, Ints, Point, Wire
 
@@ -92,7 +92,10 @@ class OpcUaDriver:
             client = self._client = Client(self._address, timeout=self._timeout_s)
             client.secure_channel_timeout = int(1000 * self._channel_s)
             client.session_timeout = int(1000 * SESSION_S)
-            await client.connect_socket()
+            try:
+                await client.connect_socket()
+            except OSError as error:
+                raise NotThere(f"no connection to {self._address}: {_reason(error)}") from None
             await client.send_hello()
             await self._open_channel(client, renew=False)
             await client.create_session()
@@ -222,15 +225,20 @@ class OpcUaDriver:
                 yield
         except Exception as error:
             self._connected = False  # `close` says so to the server, if that still hears
-            reason = str(error) or type(error).__name__
-            if isinstance(error, TimeoutError):
-                reason = f"no answer within {timeout_s:g} s"
-            raise DeviceError(f"{self.name}: {reason}") from None
+            reason = f"no answer within {timeout_s:g} s"
+            if not isinstance(error, TimeoutError):
+                reason = _reason(error)
+            kind = NotThere if isinstance(error, NotThere) else DeviceError
+            raise kind(f"{self.name}: {reason}") from None
 
 
 def _rows(first: Point | None, others: Iterable[Point]) -> dict[int, Point]:
     """Points by their row in the raw array."""
     return {0: first, **dict(enumerate(others, 1))} if first else dict(enumerate(others, 1))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def data_value(wire: Wire, value: int | float) -> ua.DataValue:

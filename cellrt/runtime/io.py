@@ -16,7 +16,7 @@ import time
 import numpy as np
 import structlog
 
-from cellrt.drivers.base import DeviceError, Driver
+from cellrt.drivers.base import DeviceError, Driver, NotThere
 from cellrt.drivers.open import open_driver
 from cellrt.runtime.child import Station, take_station, to_stderr
 from cellrt.runtime.realtime import IO_PRIORITY, become_prompt
@@ -30,6 +30,9 @@ from cellrt.wire import Ints
 
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Waits between attempts to reach a device that is gone; the last one stays."""
+
+STARTING_S = 60.0
+"""A device that has not answered yet may still be starting, for so long after io began to ask for it."""
 
 LAST_WORDS_S = 1.0
 """How long a stopping line tries to tell its devices the outputs at rest."""
@@ -78,19 +81,26 @@ class DeviceTask:
         self._driver: Driver = open_driver(device.name, address, device.map, timeout_s)
 
     async def run(self) -> None:
-        """Connect, poll, and begin again when the device is lost, for ever."""
-        failures = 0
+        """Connect, poll, and begin again when the device is lost, for ever.
+
+        Nobody there before it has ever answered is not an error: a device may be switched on with
+        the line, and takes its time. After STARTING_S it is one.
+        """
+        failures, began_s = 0, time.monotonic()
         while True:
             try:
                 await self._driver.connect()
                 failures = 0
                 await self._poll()
             except DeviceError as error:
+                is_starting = self._health[Health.EXCHANGES] == 0 and isinstance(error, NotThere)
+                is_starting = is_starting and time.monotonic() - began_s < STARTING_S
+                self._health[Health.ABSENT if is_starting else Health.ERRORS] += 1
                 self._head[1] = self._health[Health.OK] = 0
-                self._head[2] = self._health[Health.ERRORS] = self._health[Health.ERRORS] + 1
+                self._head[2] = self._health[Health.ERRORS]
                 self._exchange.publish()
                 if failures == 0:
-                    self._log.warning("lost", reason=str(error))
+                    self._log.warning("not there yet" if is_starting else "lost", reason=str(error))
                 await self._driver.close()
                 wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
                 failures += 1

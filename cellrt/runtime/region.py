@@ -55,6 +55,7 @@ class Health(IntEnum):
     OK = 0  # the last exchange was confirmed
     ERRORS = 1
     EXCHANGES = 2
+    ABSENT = 3  # attempts to reach it before it first answered, while it may still be starting
 
 
 STATUS_WORDS = 64

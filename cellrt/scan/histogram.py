@@ -45,6 +45,13 @@ def percentile(bins: Ints, share: float) -> float:
     return min(value_of(place), float(bins[_MAXIMUM]))
 
 
+def merged(histograms: Ints) -> Ints:
+    """Of int64[n, BINS], one histogram of all that they counted."""
+    bins: Ints = histograms.sum(axis=0)
+    bins[_MAXIMUM] = histograms[:, _MAXIMUM].max(initial=0)
+    return bins
+
+
 def summary(bins: Ints, unit_ns: float = 1e3) -> dict[str, float]:
     """p50, p99, p999 and max, in units of `unit_ns` (1e3: microseconds)."""
     shares = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
