@@ -80,7 +80,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLine]:
     path = line_with(
         folder / "line", {d: f"127.0.0.1:{free_port()}" for d in ("coupler", "printer")}
     )
-    with running(folder, path, "--strict") as line:
+    with running(folder, path, "--strict", "--no-spin") as line:
         yield line
 
 
@@ -108,6 +108,7 @@ def test_devices_silent_or_mad_are_bad_and_the_scan_goes_on(
 
 def test_strict_without_devices_ends_and_says_why(strict: RunningLine) -> None:
     assert strict.process.wait(LIMIT_S) == 2
+    assert strict.report()["scan"]["spin_us"] == 0
     (said,) = strict.report()["host"]["told"]
     assert "coupler, printer, safety does not answer" in said or "SCHED_FIFO" in said
 

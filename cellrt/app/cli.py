@@ -43,6 +43,9 @@ def run(
         int, typer.Option(help="first port of simulated devices; 0: free ones")
     ] = 0,
     start: Annotated[bool, typer.Option(help="reset and start the cells")] = True,
+    no_spin: Annotated[
+        bool, typer.Option("--no-spin", help="sleep to the edge of each scan; wakes a little late")
+    ] = False,
 ) -> None:
     """Run a line. Ctrl-C drains and stops it; a second one stops it at once."""
     from cellrt.app.options import Options
@@ -61,6 +64,7 @@ def run(
         modbus_port,
         base_port,
         start,
+        not no_spin,
     )
     with refusals(), View() as view:
         code = Run(options, view.show).execute()

@@ -31,6 +31,7 @@ class Options:
     modbus_port: int | None = None
     base_port: int = 0
     start: bool = True
+    spin: bool = True
 
 
 def check_speed(speed: float, period_ns: int) -> None:

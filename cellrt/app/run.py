@@ -143,6 +143,7 @@ class Run:
             plain=options.plain,
             base_port=base_port,
             speed=options.speed,
+            spin=options.spin,
         )
 
     def _modbus_port(self) -> int:

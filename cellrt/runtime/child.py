@@ -38,6 +38,7 @@ class Order:
     plain: bool = False
     base_port: int = 0
     speed: float = 1.0
+    spin: bool = True
 
     def argument(self) -> str:
         """As one command-line argument."""

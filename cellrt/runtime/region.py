@@ -47,6 +47,9 @@ class Status(IntEnum):
         22  # how often in a row the line was restarted by itself: a restarted brain counts on
     )
     RESTARTED_NS = 23  # logical time of the last one
+    SPIN_NS = (
+        24  # how long before it is due a scan gets up; this and the next two are `scan.spin.Spin`
+    )
 
 
 class Health(IntEnum):

@@ -16,6 +16,7 @@ from cellrt.runtime.child import Station, refuse, take_station
 from cellrt.runtime.plainloop import run_plain
 from cellrt.runtime.realtime import become_realtime
 from cellrt.runtime.region import EVENTS_KEPT, QUEUE, SENDERS, WATCHERS, Status
+from cellrt.scan.clock import Monotonic
 from cellrt.scan.events import B_ID, U_STATE, U_STEP
 from cellrt.scan.executive import Desk, run_scans
 from cellrt.scan.histogram import BINS
@@ -23,12 +24,12 @@ from cellrt.scan.latch import frame_words, latch
 from cellrt.scan.recorder import begin, recorder
 from cellrt.scan.runner import Runner
 from cellrt.scan.snapshot import snapshot_words
+from cellrt.scan.spin import spin
 from cellrt.shared.memory import Role
 from cellrt.shared.ringfile import attach
 from cellrt.shared.triple import TripleReader
 from cellrt.wire import Ints
 
-SPIN_NS = 60_000
 SNAPSHOT_EVERY_NS = 20_000_000
 
 
@@ -114,7 +115,10 @@ def make_desk(station: Station, runner: Runner) -> Desk:
         status=station.status,
         lateness=section("lateness").words[:BINS],
         execution=section("execution").words[:BINS],
-        scratch=np.zeros(8, np.int64),
+        clock=Monotonic(np.zeros(2, np.int64)),
+        spin=spin(
+            station.status[Status.SPIN_NS :][:3], station.wall_period_ns, wanted=station.order.spin
+        ),
         inputs_at=section("inputs").address,
         outputs_at=section("outputs").address,
         snapshots_at=np.array([section(f"snapshot-{w}").address for w in WATCHERS], np.int64),
@@ -125,7 +129,6 @@ def make_desk(station: Station, runner: Runner) -> Desk:
         events_capacity=EVENTS_KEPT,
         heartbeat_at=station.region.heartbeat_address(Role.SCAN),
         snapshot_every=max(1, SNAPSHOT_EVERY_NS // station.wall_period_ns),
-        spin_ns=min(SPIN_NS, station.wall_period_ns // 2),
     )
 
 

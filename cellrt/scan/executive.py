@@ -2,7 +2,8 @@
 while the line runs.
 
 The grid is absolute: scan n is due at start + n x period. A scan that comes late is followed by the next
-one that is still due, never by a burst; what was passed over is counted and told.
+one that is still due and at least half a period away from it, never by a burst; what was passed over is
+counted and told.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.native import (
     copy_bytes,
     load_acquire,
-    monotonic_ns,
     pause,
-    sleep_until_ns,
     store_release,
 )
+from cellrt.scan.clock import Clock, look, sleep
 from cellrt.scan.events import emit
 from cellrt.scan.histogram import count
 from cellrt.scan.latch import Latch, take_in
 from cellrt.scan.plan import COMMANDS_A_SCAN
 from cellrt.scan.recorder import Recorder, record
+from cellrt.scan.spin import EXECUTION, LENGTH, Spin, learn
 from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
 from cellrt.shared.queue import pop
@@ -40,7 +41,7 @@ SCANS, OVERRUNS, BACK_TO_BACK, FIRST_SCAN_NS, SCAN, FIRST_SCAN = 8, 9, 10, 11, 1
 
 
 class Desk(NamedTuple):
-    """Everything around the step: shared memory by address, and scratch taken before the loop.
+    """Everything around the step: shared memory by address, and what was taken before the loop.
 
     `frame` and `snapshot` are int64 buffers for one frame from io and one snapshot; `retained` int64[n, 2]
     (byte offset, 0 bool 1 word) with its values last published in `kept`.
@@ -55,7 +56,8 @@ class Desk(NamedTuple):
     status: Ints
     lateness: Ints
     execution: Ints
-    scratch: Ints
+    clock: Clock
+    spin: Spin
     inputs_at: int
     outputs_at: int
     snapshots_at: Ints
@@ -66,7 +68,6 @@ class Desk(NamedTuple):
     events_capacity: int
     heartbeat_at: int
     snapshot_every: int
-    spin_ns: int
 
 
 @cached_njit
@@ -87,7 +88,7 @@ def run_scans(
 
     Scan n is due at monotonic `start_ns` + n x `wall_period_ns` and has logical time n x `period_ns`.
     """
-    done, scan = 0, (monotonic_ns(desk.scratch) - start_ns) // wall_period_ns + 1
+    done, scan = 0, (look(desk.clock) - start_ns) // wall_period_ns + 1
     stop_at = desk.status.ctypes.data
     skipped, late_ns, last_woke_ns = 0, 0, 0
     while load_acquire(stop_at) == 0:
@@ -105,9 +106,11 @@ def run_scans(
         publish_all(w, desk, inputs, scan, now_ns, epoch, woke_ns)
         record(desk.recorder, w, inputs, scan)
         done += 1
-        ended_ns = monotonic_ns(desk.scratch)
+        ended_ns = look(desk.clock)
+        desk.spin.words[EXECUTION] = ended_ns - woke_ns
         count(desk.execution, ended_ns - woke_ns)
-        skipped, late_ns = behind(start_ns, wall_period_ns, scan, ended_ns)
+        ready_ns = max(ended_ns, woke_ns + wall_period_ns // 2)
+        skipped, late_ns = behind(start_ns, wall_period_ns, scan, ready_ns)
         scan += 1 + skipped
         if skipped > 0:
             desk.status[OVERRUNS] += skipped
@@ -128,22 +131,28 @@ def note_start(w: Work, status: Ints, scan: int, now_ns: int, epoch: int, woke_n
 @compiled
 def wait_for(due_ns: int, desk: Desk) -> int:
     """Sleep to just before `due_ns`, spin to the edge; the time of waking."""
-    sleep_until_ns(due_ns - desk.spin_ns, desk.scratch)
-    now_ns = monotonic_ns(desk.scratch)
+    asked_ns = due_ns - desk.spin.words[LENGTH]
+    now_ns = look(desk.clock)
+    if now_ns < asked_ns:
+        sleep(desk.clock, asked_ns)
+        now_ns = look(desk.clock)
+        if desk.spin.most_ns > 0:
+            learn(desk.spin, now_ns - asked_ns)
     while now_ns < due_ns:
         pause()
-        now_ns = monotonic_ns(desk.scratch)
+        now_ns = look(desk.clock)
     count(desk.lateness, now_ns - due_ns)
     return now_ns
 
 
 @compiled
-def behind(start_ns: int, wall_period_ns: int, scan: int, ended_ns: int) -> tuple[int, int]:
-    """How many scans after `scan` are past already when it ends, and by how much it was late, in ns."""
+def behind(start_ns: int, wall_period_ns: int, scan: int, ready_ns: int) -> tuple[int, int]:
+    """How many scans after `scan` are due before `ready_ns`, when the next may begin, and by how much
+    that is too late for the first of them, in ns."""
     next_due_ns = start_ns + (scan + 1) * wall_period_ns
-    if ended_ns <= next_due_ns:
+    if ready_ns <= next_due_ns:
         return 0, 0
-    late_ns = ended_ns - next_due_ns
+    late_ns = ready_ns - next_due_ns
     return (late_ns + wall_period_ns - 1) // wall_period_ns, late_ns
 
 
