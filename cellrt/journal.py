@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+from cellrt.figures import Figures, Times
 from cellrt.handover import Route
 from cellrt.narrate import Entry, Narrator
 from cellrt.scan.plan import Plan
@@ -38,10 +39,13 @@ class Journal:
 
     `boards` counts what the first cells handed on, entered, and what left the line: completed, rejected
     (failed), rework (to be repaired) and scrapped (to be taken out by hand). `forces` are what is forced
-    by the last event, by tag.
+    by the last event, by tag. `figures` are the units' times and speeds.
     """
 
-    def __init__(self, plan: Plan, path: Path | None = None, epoch: int = 1) -> None:
+    def __init__(
+        self, plan: Plan, path: Path | None = None, epoch: int = 1, before: Times | None = None
+    ) -> None:
+        """`before`: the units' times of earlier runs. Raises JournalError."""
         self._narrator = Narrator(plan)
         self._path = path
         self.epoch = epoch
@@ -50,6 +54,7 @@ class Journal:
         self.boards: Counter[str] = Counter()
         self.departed: Counter[str] = Counter()
         self.forces: dict[str, Entry] = {}
+        self.figures = Figures(plan.cells, before)
         fed = {h.downstream.partition(".")[0] for h in plan.line.handovers}
         feeding = {h.upstream.partition(".")[0] for h in plan.line.handovers}
         self._first = feeding - fed
@@ -130,6 +135,7 @@ class Journal:
                 self._count(json.loads(line))
 
     def _count(self, entry: Entry) -> None:
+        self.figures.hear(entry)
         if entry["event"] == "BoardOut":
             self.departed[entry["cell"]] += 1
             if entry["cell"] in self._first:

@@ -80,6 +80,7 @@ def line_of(
         (),
         "",
         opcua=OpcuaSpec(history=history),
+        takt_s=25.0,
     )
     return Plan(spec)
 

@@ -241,6 +241,19 @@ def test_step_elsewhere_is_refused(bench: Bench) -> None:
     assert bench.asked(Operation.STEP, 0, 0) is Refusal.NOT_IN_THIS_STATE
 
 
+def test_counters_reset_by_who_commands_the_cell_boards_are_counted_from_nothing(
+    bench: Bench,
+) -> None:
+    counts = [f"lift.unit.{count}" for count in ("boards_in", "boards_out", "defective_out")]
+    for count in counts:
+        bench.runner.image.write(bench.plan.layout.find(count), 7)
+    assert bench.asked(Operation.RESET_COUNTERS, 0, 0) is Refusal.NOT_IN_COMMAND
+    assert [bench[count] for count in counts] == [7, 7, 7]
+    afar = Origin.SCADA
+    assert bench.asked(Operation.RESET_COUNTERS, 0, 0, origin=afar) is Refusal.ACCEPTED
+    assert [bench[count] for count in counts] == [0, 0, 0]
+
+
 class Hall:
     """What a supervisor sees of the lift."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from asyncua import Node, ua
-from scada_line import Desk, press_line, serving
+from scada_line import Desk, press_line, serving, watch
 
+from cellrt.figures import Figures
 from cellrt.packml import Command, State
 from cellrt.scan.commands import Operation
 
@@ -89,6 +91,59 @@ async def test_objects_are_of_the_standards_types(desk: Desk) -> None:
         assert await node.read_type_definition() == ua.NodeId(number, 2)
         kind = desk.client.get_node(ua.NodeId(number, 2))
         assert await kind.read_node_class() is ua.NodeClass.ObjectType
+
+
+async def test_times_and_speeds_are_as_the_standard_types_them(desk: Desk) -> None:
+    figures = Figures(desk.scan.plan.cells)
+    spoken = {"event": "State", "cell": "press", "from": "Stopped"}
+    figures.hear({**spoken, "t_ns": 4 * 10**9, "to": "Execute"})
+    for t_s in (10, 40, 70):
+        figures.hear({"event": "BoardOut", "cell": "press", "t_ns": t_s * 10**9})
+    desk.server.count(figures.at(70 * 10**9).view(np.int64))
+    await desk.publish()
+    execute, stopped = int(State.EXECUTE), int(State.STOPPED)
+    for name, shape, places in (
+        ("AccTimeSinceReset", (), {(): 70}),
+        ("ModeCurrentTime", (4,), {(1,): 70}),
+        ("ModeCumulativeTime", (4,), {(1,): 70}),
+        ("StateCurrentTime", (4, 18), {(1, execute): 66}),
+        ("StateCumulativeTime", (4, 18), {(1, execute): 66, (1, stopped): 4}),
+    ):
+        node = await desk.node("press.PackML").get_child(["2:Admin", f"2:{name}"])
+        assert await node.read_data_type() == ua.NodeId(ua.ObjectIds.Int32)
+        assert await node.read_value_rank() == (len(shape) or ua.ValueRank.Scalar)
+        value = (await node.read_data_value()).Value
+        assert value is not None and value.VariantType is ua.VariantType.Int32
+        told = np.array(value.Value)
+        assert told.shape == shape
+        assert {p: n for p, n in np.ndenumerate(told) if n} == places
+    for name, speed in (("MachSpeed", 2.4), ("CurMachSpeed", 2.0)):
+        node = await desk.node("press.PackML").get_child(["2:Status", f"2:{name}"])
+        assert await node.read_value() == pytest.approx(speed)
+        assert await node.read_data_type() == ua.NodeId(ua.ObjectIds.Float)
+        assert (await node.read_type_definition()).Identifier == ua.ObjectIds.AnalogItemType
+        unit = await (await node.get_child("0:EngineeringUnits")).read_value()
+        assert unit.DisplayName.Text == "boards/min"
+
+
+async def test_time_goes_on_whoever_watches_is_told_once_a_second(desk: Desk) -> None:
+    figures = Figures(desk.scan.plan.cells)
+    name = "press.PackML.Admin.ModeCumulativeTime"
+    told = await watch(desk, name)
+    for now_ns in (100 * 10**9, 100 * 10**9 + 10**8, 101 * 10**9):
+        desk.server.count(figures.at(now_ns).view(np.int64))
+        await desk.publish()
+    assert [await told.next() for _ in range(2)] == [
+        (name, [0, 100, 0, 0]),
+        (name, [0, 101, 0, 0]),
+    ]
+    await desk.forget()
+
+
+async def test_counters_are_reset_by_a_method(desk: Desk) -> None:
+    await desk.renew()
+    assert await desk.call("press", "ResetCounters") == "Good"
+    assert desk.scan.asked == [(Operation.RESET_COUNTERS, 2, 0)]
 
 
 async def test_every_state_stands_in_its_machines(desk: Desk) -> None:

@@ -35,7 +35,7 @@ from cellrt.app.simulate import VirtualLine
 from cellrt.journal import canonical
 from cellrt.line.load import load_line
 from cellrt.line.modbus_map import modbus_map
-from cellrt.packml import Command, State
+from cellrt.packml import Command, Mode, State
 from cellrt.supervisor import Goal
 
 SPEED = 10
@@ -142,6 +142,11 @@ async def test_running_line_answers_an_opcua_client(line: RunningLine) -> None:
             for n in await client.get_node(f"ns={index};s=printer").get_children()
         ]
         assert {"PackML", "board_at_stop", "pressure_N"} <= set(names)
+        times = client.get_node(f"ns={index};s=printer.PackML.Admin.StateCumulativeTime")
+        limit_s = asyncio.get_running_loop().time() + LIMIT_S
+        while not (await times.read_value())[Mode.PRODUCTION][State.EXECUTE]:
+            assert asyncio.get_running_loop().time() < limit_s, "brain tells no times"
+            await asyncio.sleep(0.05)
         with pytest.raises(ua.uaerrors.BadUserAccessDenied):  # without a name one only looks
             await client.get_node(f"ns={index};s=outfeed.PackML").call_method(
                 ua.NodeId("outfeed.PackML.Hold", index)

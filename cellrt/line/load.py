@@ -76,6 +76,7 @@ def load_line(path: Path) -> LineSpec:
         file.line.recipes,
         scada,
         served,
+        file.line.takt_s,
     )
 
 

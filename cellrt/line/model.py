@@ -43,11 +43,12 @@ class LineFile(Shape):
 
 
 class LineTable(Shape):
-    """`[line]`. `period_ms` is the base scan period."""
+    """`[line]`. `period_ms` is the base scan period, `takt_s` what the line is planned for."""
 
     name: str = Field(pattern=LINE_NAME, examples=['"print-station"'])
     period_ms: float = Field(ge=0.2, le=1000, examples=["10"])
     seed: int = Field(1, ge=0, le=INT64_MAX, examples=["1"])
+    takt_s: float = Field(0.0, ge=0, le=86_400, examples=["22.0"])
     unattended: bool = Field(False, examples=["false"])
     recipes: str = Field("", examples=['"recipes"'])
     safety: list[str] = Field([], examples=['["safety"]'])

@@ -110,7 +110,7 @@ class LineSpec:
     """A line, ready to be planned. `unattended`: it may restart by itself when armed locally.
 
     No point of a device in `safety` may be forced. `recipes` is the folder of its recipes, beside the line
-    file; "" for none. `warnings` are lines to show to whoever starts it; `text` is the line file as it was
+    file; "" for none. From board to board the line is planned to take `takt_s`; 0: not told. `warnings` are lines to show to whoever starts it; `text` is the line file as it was
     read.
     """
 
@@ -129,3 +129,4 @@ class LineSpec:
     recipes: str = ""
     opcua: OpcuaSpec = OpcuaSpec()
     modbus: ModbusSpec | None = None
+    takt_s: float = 0.0

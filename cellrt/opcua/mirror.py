@@ -47,7 +47,7 @@ class Row:
     """One variable: the byte of the mirror at which a `kind` lies, and what a client sees of it.
 
     `show` makes the client's value, of `type`, from the bool, int or float that lies there, or None of
-    a state machine that is not active (Part 5, B.4.3). `good`
+    a state machine that is not active (Part 5, B.4.3). An array is told anew when that one changes. `good`
     is the word that says whether the device which feeds it is good.
     """
 
@@ -66,12 +66,14 @@ class Mirror:
     Times are logical; `wall_start_ns` is the wall time (ns since 1970) of logical time 0.
     """
 
-    def __init__(self, rows: Sequence[Row], snapshot_words: int, wall_start_ns: int) -> None:
-        """`rows` in any order, but those of the server's own words last."""
+    def __init__(self, rows: Sequence[Row], line_words: int, wall_start_ns: int) -> None:
+        """`line_words`: a snapshot's, and the units' figures behind it. `rows` in any order, but those of
+        the server's own words last.
+        """
         self.rows = tuple(rows)
-        self.own = snapshot_words
-        self.views = views(bytearray((snapshot_words + OWN_WORDS) * WORD))
-        self.of_line = sum(r.place < snapshot_words * WORD for r in self.rows)
+        self.own = line_words
+        self.views = views(bytearray((line_words + OWN_WORDS) * WORD))
+        self.of_line = sum(r.place < line_words * WORD for r in self.rows)
         self.pending = np.zeros(len(self.rows), np.bool_)
         self.changed = np.zeros(len(self.rows), np.bool_)
         self._wall_start_ns = wall_start_ns
@@ -86,11 +88,15 @@ class Mirror:
 
     def take(self, snapshot: Snapshot) -> None:
         """A newer snapshot. Its words are copied."""
-        self.views.words[: self.own] = snapshot.words
+        self.views.words[: snapshot.words.size] = snapshot.words
         self._now_ns = int(self.views.words[NOW_NS])
         status = self._statuses(GOOD)
         status[self._fed[self.views.words[self._good_at] == 0]] = DEVICE_BAD
         self._compare(status)
+
+    def put_figures(self, figures: Ints) -> None:
+        """Newer figures of the units, to be shown with the next snapshot."""
+        self.views.words[self.own - figures.size : self.own] = figures
 
     def lose(self) -> None:
         """There are no snapshots any more: nothing that is known of the line holds."""

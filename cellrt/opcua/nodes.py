@@ -196,7 +196,8 @@ def _variable(value: ua.Variant, data_type: ua.NodeId, writable: bool) -> Any:
     attributes: Any = ua.VariableAttributes()
     attributes.Value = value
     attributes.DataType = data_type
-    attributes.ValueRank = ua.ValueRank.OneDimension if value.is_array else ua.ValueRank.Scalar
-    attributes.ArrayDimensions = [0] if value.is_array else None
+    dimensions: Any = value.Dimensions or ([0] if value.is_array else [])
+    attributes.ValueRank = ua.ValueRank(len(dimensions)) if dimensions else ua.ValueRank.Scalar
+    attributes.ArrayDimensions = dimensions or None
     attributes.AccessLevel = attributes.UserAccessLevel = READ_WRITE if writable else READ
     return attributes

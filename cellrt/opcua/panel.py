@@ -81,6 +81,7 @@ class Panel:
     ) -> None:
         """A method for each PackML command, also of the state machines that OPC 30050 gives it to, and
         SetUnitMode; RemoteCommand takes a command's number, where OPC 30050 has a structure.
+        ResetCounters, for which it has no method, begins anew with boards and times.
         """
         for command in Command:
             ask, name = partial(self.command, command), command.name.capitalize()
@@ -93,6 +94,8 @@ class Panel:
                 also_of=machines[command],
                 names_in=PACKML,
             )
+        reset, call = f"{name_of(parent)}.ResetCounters", _without_argument(self.reset_counters)
+        self._nodes.method(parent, reset, "ResetCounters", call, rank=Rank.OPERATOR)
         remote = f"{name_of(parent)}.RemoteCommand"
         call, inputs = _with_number(self.command), [_number("Command")]
         self._nodes.method(parent, remote, "RemoteCommand", call, inputs, rank=Rank.OPERATOR)
@@ -109,6 +112,10 @@ class Panel:
     async def mode(self, number: int) -> ua.StatusCode:
         """Ask for a unit mode."""
         return await self._ask(Operation.MODE, number, spoken(Mode, number))
+
+    async def reset_counters(self) -> ua.StatusCode:
+        """Ask for boards and times to be counted from nothing."""
+        return await self._ask(Operation.RESET_COUNTERS, 0, "ResetCounters")
 
     async def _ask(self, operation: Operation, number: int, what: str) -> ua.StatusCode:
         code, words = ANSWERS[await self._send(operation, self._cell, number)]

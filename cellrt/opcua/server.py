@@ -15,17 +15,25 @@ from asyncua import ua
 from asyncua.server.address_space import AttributeValue
 from asyncua.ua.attribute_ids import AttributeIds
 
+from cellrt.figures import FIGURES
 from cellrt.opcua.access import Access
 from cellrt.opcua.history import History
 from cellrt.opcua.host import Host, Listener
 from cellrt.opcua.mirror import PUBLISHED_CHANGES, SHED_CHANGES, Mirror, Reading
 from cellrt.opcua.nodes import Nodes, name_of
 from cellrt.opcua.packml_types import PACKML, PACKML_URI, add_types
-from cellrt.opcua.space import OBJECTS, Space, add_diagnostics, add_handovers, first_line
+from cellrt.opcua.space import (
+    OBJECTS,
+    Space,
+    add_diagnostics,
+    add_handovers,
+    first_line,
+    line_words,
+)
 from cellrt.opcua.unit import add_unit
 from cellrt.scan.commands import Send
 from cellrt.scan.plan import Plan
-from cellrt.scan.snapshot import Snapshot, snapshot_words
+from cellrt.scan.snapshot import Snapshot
 from cellrt.wire import Ints
 
 BUDGET = 2_000
@@ -90,7 +98,8 @@ class LineServer:
         self._kept: dict[int, str] = {}
         self._kept_rows = np.zeros(0, np.int64)
         self._listener = Listener(self._host, endpoint, uri_of(plan), f"cellrt {plan.line.name}")
-        self._mirror = Mirror((), snapshot_words(plan), wall_start_ns)
+        self._figures = np.zeros(len(plan.cells), FIGURES)
+        self._mirror = Mirror((), line_words(plan), wall_start_ns)
         self._number: dict[ua.NodeId, int] = {}
         self._values: list[AttributeValue] = []
         self._next = 0
@@ -109,10 +118,16 @@ class LineServer:
             await self._listener.init()
             assert await self._listener.register_namespace(PACKML_URI) == PACKML
             kept = frozenset(self._plan.line.opcua.history)
-            space = Space(self._plan, Nodes(self._host, NAMESPACE), self._send, kept)
+            nodes = Nodes(self._host, NAMESPACE)
+            space = Space(self._plan, nodes, self._send, self._figures, kept)
             self._build(space)
             self._serve(space)
         await self._listener.start()
+
+    def count(self, figures: Ints) -> None:
+        """Newer figures of the units, `FIGURES` as words; they are shown with the next snapshot."""
+        self._figures.view(np.int64)[:] = figures
+        self._mirror.put_figures(figures)
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Show a newer snapshot. One call at a time."""
@@ -146,7 +161,7 @@ class LineServer:
 
     def _serve(self, space: Space) -> None:
         self._host.writes, self._host.methods = space.writes, space.nodes.methods
-        self._mirror = Mirror(space.rows, snapshot_words(self._plan), self._wall_start_ns)
+        self._mirror = Mirror(space.rows, line_words(self._plan), self._wall_start_ns)
         aspace, value = self._host.aspace, AttributeIds.Value
         for number, row in enumerate(space.rows):
             aspace.set_attribute_value_callback(row.node, value, self._read)

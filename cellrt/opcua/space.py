@@ -11,6 +11,7 @@ from typing import Any
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
 
+from cellrt.figures import FIGURES, Told
 from cellrt.opcua.commands import TYPES, Target, write_parameter
 from cellrt.opcua.mirror import PUBLISHED_CHANGES, SHED_CHANGES, Row
 from cellrt.opcua.nodes import Nodes, name_of, standard
@@ -45,6 +46,7 @@ class Space:
     plan: Plan
     nodes: Nodes
     send: Send
+    figures: Told
     kept: frozenset[str] = frozenset()
     """Tags with a history."""
     rows: list[Row] = field(default_factory=list)
@@ -122,11 +124,46 @@ class Space:
         self.rows.append(Row(node, place, leaf.field.kind, variant_type, show, good))
         return node
 
+    def add_figure(
+        self,
+        parent: ua.NodeId,
+        name: str,
+        cell: int,
+        figure: str,
+        *,
+        names_in: int,
+        doc: str,
+        kind: int = ObjectIds.BaseDataVariableType,
+    ) -> ua.NodeId:
+        """A variable that shows a figure of cell number `cell`. An array is told anew when the time
+        since the reset has changed, whose place it has in the mirror.
+        """
+        dtype, at, *_ = FIGURES.fields[figure]  # type: ignore[index]
+        lies: type[Any] = float if dtype.base.kind == "f" else int
+        variant_type = ua.VariantType.Float if lies is float else ua.VariantType.Int32
+        shown = self.figures[cell]
+        identifier = f"{name_of(parent)}.{name}"
+        value = ua.Variant(shown[figure].tolist(), variant_type)
+        node = self.nodes.variable(
+            parent, identifier, name, value, doc=doc, names_in=names_in, kind=kind
+        )
+        place = snapshot_words(self.plan) * WORD + cell * FIGURES.itemsize
+        if dtype.shape:
+            self.rows.append(Row(node, place, int, variant_type, lambda _: shown[figure].tolist()))
+        else:
+            self.rows.append(Row(node, place + at, lies, variant_type))
+        return node
+
     def add_word(self, parent: ua.NodeId, name: str, word: int, kind: type[Any], doc: str) -> None:
         """A variable that shows a word of the mirror: the head's, a sample's, the server's own."""
         value = ua.Variant(kind(0), TYPES[kind])
         node = self.nodes.variable(parent, f"{name_of(parent)}/{name}", name, value, doc=doc)
         self.rows.append(Row(node, word * WORD, kind, TYPES[kind]))
+
+
+def line_words(plan: Plan) -> int:
+    """Words that a mirror has of the line: a snapshot's, and the units' figures."""
+    return snapshot_words(plan) + len(plan.cells) * FIGURES.itemsize // WORD
 
 
 def add_handovers(space: Space, line: ua.NodeId) -> None:
@@ -147,7 +184,7 @@ def add_diagnostics(space: Space, line: ua.NodeId) -> None:
     devices = nodes.folder(folder, "/Diagnostics/Devices", "Devices", "true: fresh and well")
     for sample in plan.samples:
         space.add_word(devices, sample.device.name, SNAPSHOT_HEAD + sample.base + 1, bool, "")
-    own = snapshot_words(plan)
+    own = line_words(plan)
     told, late = "changes told to clients", "changes put off because too many came at once"
     space.add_word(folder, "PublishedChanges", own + PUBLISHED_CHANGES, int, told)
     space.add_word(folder, "ShedChanges", own + SHED_CHANGES, int, late)

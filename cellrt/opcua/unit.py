@@ -1,9 +1,10 @@
 """A cell's PackML node: the unit of OPC 30050, and the PackTags of ISA-TR88.00.02 beside it.
 
 What is as OPC 30050 has it bears a name in its namespace; tags of another shape there (counts that are
-structures, modes that are an enumeration's node) bear one in the line's own. MachSpeed, CurMachSpeed and
-StateRequested are left out: cells have no common speed, and what is requested is carried out in the scan
-that hears of it.
+structures, modes that are an enumeration's node) bear one in the line's own. Speeds are in boards a minute:
+MachSpeed is what the line is planned for, its takt, and no setpoint, since cells take boards as they come;
+so there is no SetMachSpeed. StateRequested is left out: what is requested is carried out in the scan that
+hears of it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from cellrt.opcua.nodes import name_of
 from cellrt.opcua.packml_types import ADMIN, MACHINES, PACKML, STATUS, UNIT, in_packml
 from cellrt.opcua.panel import Panel
 from cellrt.opcua.space import Space
+from cellrt.opcua.units import engineering_units
 from cellrt.packml import Command, Mode, State
 
 Int32, Int64 = ua.VariantType.Int32, ua.VariantType.Int64
@@ -29,6 +31,9 @@ UInt32 = ua.VariantType.UInt32
 
 VERSION = "2022"
 """Of ISA-TR88.00.02."""
+
+MOST_PER_MIN = 60.0
+"""Boards a minute that no line of cells comes near: the end of a speed's range."""
 
 
 def add_unit(space: Space, cell: int, parent: ua.NodeId) -> None:
@@ -46,7 +51,9 @@ def add_unit(space: Space, cell: int, parent: ua.NodeId) -> None:
     )
     command = nodes.folder(root, f"{name}.PackML.Command", "Command")
     _add_status(space, f"{name}.unit", status)
+    _add_speeds(space, cell, status)
     _add_admin(space, f"{name}.unit", admin, space.plan.rules(name))
+    _add_times(space, cell, admin)
     panel = Panel(nodes, command, space.send, cell)
     space.writes.update(panel.add_tags())
     panel.add_methods(root, _add_machines(space, f"{name}.unit.state", root))
@@ -91,6 +98,42 @@ def _add_status(space: Space, unit: str, parent: ua.NodeId) -> None:
     space.nodes.variable(parent, f"{name_of(parent)}.{name}", name, modes, doc="bit n: mode n")
 
 
+def _add_speeds(space: Space, cell: int, parent: ua.NodeId) -> None:
+    takt_s, analog = space.plan.line.takt_s, ObjectIds.AnalogItemType
+    planned = ua.Variant(60.0 / takt_s if takt_s else 0.0, ua.VariantType.Float)
+    doc = "what the line is planned for; 0: its file gives no takt"
+    identifier = f"{name_of(parent)}.MachSpeed"
+    speeds = (
+        space.nodes.variable(
+            parent, identifier, "MachSpeed", planned, doc=doc, kind=analog, names_in=PACKML
+        ),
+        space.add_figure(
+            parent,
+            "CurMachSpeed",
+            cell,
+            "boards_per_min",
+            names_in=PACKML,
+            doc="boards handed on, mean of the last ten in this Execute; 0 in any other state",
+            kind=analog,
+        ),
+    )
+    for node in speeds:
+        space.nodes.standard_property(node, "EngineeringUnits", engineering_units("boards/min"))
+        space.nodes.standard_property(node, "EURange", ua.Range(0.0, MOST_PER_MIN))
+
+
+def _add_times(space: Space, cell: int, parent: ua.NodeId) -> None:
+    """Times in s of logical time, at the numbers of modes and states; what they are of is now or over all."""
+    for name, figure, doc in (
+        ("AccTimeSinceReset", "since_reset_s", "time since ResetCounters, the line switched on"),
+        ("ModeCurrentTime", "mode_now_s", "time in the present mode; 0 for others"),
+        ("ModeCumulativeTime", "mode_s", "time in each mode since ResetCounters"),
+        ("StateCurrentTime", "state_now_s", "by mode: time in the present state; 0 for others"),
+        ("StateCumulativeTime", "state_s", "by mode: time in each state since ResetCounters"),
+    ):
+        space.add_figure(parent, name, cell, figure, names_in=PACKML, doc=doc)
+
+
 def _add_admin(space: Space, unit: str, parent: ua.NodeId, rules: tuple[str, ...]) -> None:
     def tripped(bits: int) -> list[str]:
         return [rule for n, rule in enumerate(rules) if bits >> n & 1]
@@ -100,7 +143,8 @@ def _add_admin(space: Space, unit: str, parent: ua.NodeId, rules: tuple[str, ...
     add("StopReason", "first_out", String, dict(enumerate(("", *rules))).get, doc=first_out)
     since = "interlocks that tripped since the last Clear"
     add("Alarm", "tripped", String, tripped, doc=since, is_array=True)
-    add("ProdProcessedCount", "boards_out", Int64, doc="boards handed on")
+    add("ProdConsumedCount", "boards_in", Int64, doc="boards taken over since ResetCounters")
+    add("ProdProcessedCount", "boards_out", Int64, doc="boards handed on since then")
     add("ProdDefectiveCount", "defective_out", Int64, doc="of these, failed ones")
 
 

@@ -14,10 +14,12 @@ import numpy as np
 import structlog
 
 from cellrt import retained
+from cellrt.figures import FiguresFile
 from cellrt.journal import Journal, JournalError
 from cellrt.narrate import Entry, upper, words
 from cellrt.recording.file import RECORDING, RecordingWriter
 from cellrt.recording.header import RecordingError, describe
+from cellrt.retained import RetainedError
 from cellrt.runtime.child import Station, take_station, to_stderr
 from cellrt.runtime.control import ControlServer
 from cellrt.runtime.region import Status
@@ -27,7 +29,7 @@ from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.shared.memory import Role
 from cellrt.shared.ring import RingReader
 from cellrt.shared.ringfile import RingFileReader, attach
-from cellrt.shared.triple import TripleReader
+from cellrt.shared.triple import TripleReader, TripleWriter
 from cellrt.supervisor import EXPIRES_AFTER_NS, Commander, Goal, Supervisor
 from cellrt.tags import Leaf, Scalar
 
@@ -47,7 +49,10 @@ class Brain:
         self._snapshots = TripleReader(section("snapshot-brain"))
         self._frame = np.zeros(snapshot_words(self.plan), np.int64)
         self._leaves: dict[str, Leaf] = {leaf.path: leaf for leaf in self.plan.layout.tags()}
-        self.journal = Journal(self.plan, run_dir / "journal.sqlite")
+        self._log = structlog.get_logger().bind(process="brain")
+        self._times = self._kept_times()
+        self.journal = Journal(self.plan, run_dir / "journal.sqlite", before=self._times.before)
+        self._figures = TripleWriter(section("figures"))
         self.recent: deque[Entry] = deque(maxlen=200)
         self.snapshot: Snapshot | None = None
         epoch, first = station.region.epoch, time.monotonic_ns() // 1000
@@ -61,7 +66,6 @@ class Brain:
         operator = Commander(epoch, Origin.OPERATOR, first)
         self._operator = Sender(section("commands-brain"), operator, self.plan, self.read)
         self._retained_at = run_dir.parent / "retained.json"
-        self._log = structlog.get_logger().bind(process="brain")
         self._recording = RecordingWriter(
             run_dir / RECORDING, describe(self.plan, station.order.seed)
         )
@@ -78,11 +82,13 @@ class Brain:
             self.tick()
             if time.monotonic() - saved_s >= RETAIN_EVERY_S:
                 self.save_retained()
+                self.tell_figures()
                 saved_s = time.monotonic()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), TICK_S)
         self.tick()
         self.save_retained()
+        self.tell_figures()
         with contextlib.suppress(RecordingError):
             self._recording.close()
         self.journal.close()
@@ -192,6 +198,27 @@ class Brain:
             retained.save(self._retained_at, values)
         except OSError as error:
             self._log.error("retained values not saved", reason=str(error))
+
+    def _kept_times(self) -> FiguresFile:
+        """Units' times of earlier runs. A damaged file is moved away: a line runs as well without."""
+        path, run = self.run_dir.parent / "times.json", self.run_dir.name
+        try:
+            return FiguresFile(path, run)
+        except RetainedError as error:
+            self._log.error("units' times begin anew", reason=str(error))
+            path.replace(path.with_suffix(".damaged"))
+            return FiguresFile(path, run)
+
+    def tell_figures(self) -> None:
+        """The units' times and speeds as of now, to scada and to disk."""
+        if self.snapshot is None:
+            return
+        now_ns = self.snapshot.now_ns
+        self._figures.publish(self.journal.figures.at(now_ns).view(np.int64))
+        try:
+            self._times.save(self.journal.figures.times(now_ns))
+        except OSError as error:
+            self._log.error("units' times not saved", reason=str(error))
 
     async def send(
         self,

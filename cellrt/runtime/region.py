@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from cellrt.figures import FIGURES
 from cellrt.scan.histogram import BINS
 from cellrt.scan.latch import frame_words
 from cellrt.scan.plan import Plan
@@ -11,6 +12,7 @@ from cellrt.scan.snapshot import snapshot_words
 from cellrt.shared.queue import queue_bytes
 from cellrt.shared.ring import ring_bytes
 from cellrt.shared.triple import triple_bytes
+from cellrt.tags import WORD
 
 EVENTS_KEPT = 1 << 16
 """A minute of a busy line; the journal is behind for longer only when brain is dead."""
@@ -65,6 +67,11 @@ STATUS_WORDS = 64
 HEALTH_WORDS = 8
 
 
+def figure_words(plan: Plan) -> int:
+    """Words of the figures of all units, which brain writes and scada shows."""
+    return len(plan.cells) * FIGURES.itemsize // WORD
+
+
 def sections(plan: Plan) -> dict[str, int]:
     """Every section of the shared region: name, bytes."""
     snapshot, devices = triple_bytes(snapshot_words(plan)), max(len(plan.devices), 1)
@@ -75,6 +82,7 @@ def sections(plan: Plan) -> dict[str, int]:
         **{f"commands-{name}": queue_bytes(QUEUE) for name in SENDERS},
         "events": ring_bytes(EVENTS_KEPT),
         "retained": triple_bytes(max(len(plan.retained), 1)),
+        "figures": triple_bytes(figure_words(plan)),
         "status": STATUS_WORDS * 8,
         "lateness": BINS * 8,
         "execution": BINS * 8,

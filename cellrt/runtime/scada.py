@@ -23,7 +23,7 @@ from cellrt.opcua.gate import ListenError
 from cellrt.opcua.server import LineServer
 from cellrt.opcua.users import RANKS
 from cellrt.runtime.child import Station, refuse, take_station, to_stderr
-from cellrt.runtime.region import Status
+from cellrt.runtime.region import Status, figure_words
 from cellrt.runtime.sender import Sender
 from cellrt.scan.commands import Operation, Origin, Refusal
 from cellrt.scan.events import Event
@@ -49,6 +49,8 @@ class Scada:
         section = station.region.section
         self._snapshots = TripleReader(section("snapshot-scada"))
         self._frame = np.zeros(snapshot_words(station.plan), np.int64)
+        self._figures = TripleReader(section("figures"))
+        self._told = np.zeros(figure_words(station.plan), np.int64)
         self._events = RingReader(section("events"))
         commander = Commander(
             station.region.epoch, Origin.SCADA, number=time.monotonic_ns() // 1000
@@ -117,6 +119,8 @@ class Scada:
                 self._snapshot = snapshot
                 if self.modbus is not None:
                     self.modbus.publish(snapshot)
+                if self._figures.take(self._told):
+                    self.server.count(self._told)
                 await self.server.publish(snapshot)
             elif now_s - self._seen_s > LOST_S:
                 if self.modbus is not None:

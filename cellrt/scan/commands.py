@@ -15,7 +15,17 @@ import numpy as np
 
 from cellrt.compiled import compiled
 from cellrt.packml import PACKML, Command, Control, Mode, State, trigger_of
-from cellrt.scan.events import U_COMMANDER, U_MODE, U_REQUESTS, U_STATE, U_STEP_ASKED, emit
+from cellrt.scan.events import (
+    U_COMMANDER,
+    U_DEFECTIVE,
+    U_IN,
+    U_MODE,
+    U_OUT,
+    U_REQUESTS,
+    U_STATE,
+    U_STEP_ASKED,
+    emit,
+)
 from cellrt.scan.force import force, unforce
 from cellrt.scan.jog import jog
 from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN
@@ -36,6 +46,7 @@ class Operation(IntEnum):
     JOG = 7  # terminal; raw value. The output is let go when the command expires
     STEP = 8  # cell; 0
     MISFIT = 9  # parameter; raw bits. Its sender found the value unfit; the scan makes it known
+    RESET_COUNTERS = 10  # cell; 0. Who hears of it begins anew with the unit's times too
 
 
 class Refusal(IntEnum):
@@ -109,7 +120,9 @@ def obey(
             refusal = 1
         elif inputs[at + 7] != epoch:
             refusal = 2
-        elif operation == 1 or operation == 2 or operation == 6 or operation == 8:
+        elif (
+            operation == 1 or operation == 2 or operation == 6 or operation == 8 or operation == 10
+        ):
             refusal = command_unit(tables, work, operation, target, argument, origin, now_ns)
         elif operation == 3:
             refusal = write_parameter(
@@ -140,7 +153,7 @@ def command_unit(
     origin: int,
     now_ns: int,
 ) -> int:
-    """A command, mode, commander or single step for cell number `target`; a `Refusal`."""
+    """A command, mode, commander, single step or reset of counters for cell number `target`; a `Refusal`."""
     if target < 0 or target >= tables.units.shape[0]:
         return 3
     words, unit = work.image.words, tables.units[target, 0]
@@ -153,6 +166,8 @@ def command_unit(
         return 10
     if operation == 8:
         return allow_step(work, unit)
+    if operation == 10:
+        return reset_counters(work, unit)
     if argument < 1 or argument > _LAST_MODE:
         return 5
     if _MODE_BITS >> words[unit + U_STATE] & 1 == 0:
@@ -201,6 +216,14 @@ def allow_step(work: Work, unit: int) -> int:
     if work.image.words[unit + U_STATE] != EXECUTE:
         return 4
     work.image.bytes[unit * WORD + U_STEP_ASKED] = 1
+    return 0
+
+
+@compiled
+def reset_counters(work: Work, unit: int) -> int:
+    """Count boards from nothing; a `Refusal`."""
+    words = work.image.words
+    words[unit + U_IN] = words[unit + U_OUT] = words[unit + U_DEFECTIVE] = 0
     return 0
 
 
