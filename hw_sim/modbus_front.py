@@ -1,7 +1,7 @@
 """Modbus TCP server of a simulated device.
 
-Frames and requests are `cellrt.modbus`'s, which the line's driver, a client of another library,
-does not use: the two ends of a test cannot share an error.
+Frames and requests are `cellrt.modbus`'s, which the line's driver does not use: the two ends of a
+test cannot share an error.
 """
 
 from __future__ import annotations

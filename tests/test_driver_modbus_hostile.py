@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cellrt.drivers.base import DeviceError, bounded
 from cellrt.drivers.mbap import flaw
 from cellrt.drivers.modbus import ModbusDriver
+from cellrt.drivers.transactions import Connection, Transaction
 from cellrt.wire import DeviceMap, Point, Wire
 
 PATIENCE_S = 30.0
@@ -326,6 +327,59 @@ def test_every_beginning_of_the_answer_is_right_and_every_other_byte_wrong(
     wrong = with_byte(answer, at, answer[at] ^ data.draw(st.integers(1, 255)))
     assert flaw(request, wrong)
     assert flaw(request, answer + b"\0")
+
+
+class Recorded(asyncio.Transport):
+    """Takes requests; whether it was cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes] = []
+        self.cut = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent.append(bytes(data))
+
+    def abort(self) -> None:
+        self.cut = True
+
+
+def say(connection: Connection, words: bytes) -> None:
+    """Bytes come in, as the loop brings them."""
+    connection.get_buffer(-1)[: len(words)] = words
+    connection.buffer_updated(len(words))
+
+
+@given(st.lists(REQUESTS, min_size=1, max_size=6), st.integers(0, 65535), st.data())
+async def test_answers_in_any_pieces_are_taken_and_one_wrong_byte_cuts_the_connection(
+    requests: list[bytes], number: int, data: st.DataObject
+) -> None:
+    connection, wire = Connection(number), Recorded()
+    connection.connection_made(wire)
+    transactions = [Transaction("block", r[6], r[7:]) for r in requests]
+    run = asyncio.ensure_future(connection.run(transactions, PATIENCE_S))
+    await asyncio.sleep(0)
+    for n, transaction in enumerate(transactions):
+        assert len(wire.sent) == n + 1, "one in flight"
+        answer = right_answer(wire.sent[n])
+        head = len(transaction.answer)
+        content = data.draw(st.binary(min_size=len(answer) - head, max_size=len(answer) - head))
+        answer = answer[:head] + content
+        if data.draw(st.integers(0, 9)) == 0:
+            at = data.draw(st.integers(0, head - 1))
+            say(connection, with_byte(answer, at, answer[at] ^ data.draw(st.integers(1, 127))))
+            with pytest.raises(DeviceError, match="answer with"):
+                await run
+            assert wire.cut
+            return
+        cut = data.draw(st.integers(0, len(answer) - 1))
+        for piece in filter(None, (answer[:cut], answer[cut:])):
+            say(connection, piece)
+        assert transaction.data == content
+    await run
+    numbers = [int.from_bytes(sent[:2], "big") for sent in wire.sent]
+    assert len(set(numbers)) == len(numbers) and number not in numbers and 0 not in numbers
+    assert not wire.cut
 
 
 @given(REQUESTS, st.integers(0, 255))

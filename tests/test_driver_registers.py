@@ -71,6 +71,38 @@ def test_what_is_encoded_decodes_to_itself(of: list[Point], data: st.DataObject)
     assert back.tolist() == values.tolist()
 
 
+@given(points(["holding", "input"]), st.data())
+def test_registers_are_decoded_as_each_point_alone_would_be(
+    of: list[Point], data: st.DataObject
+) -> None:
+    """Overlaps, gaps and all widths together, against `int.from_bytes`."""
+    raw = np.full(len(of), 77, np.int64)
+    wanted = {}
+    for block in to_read(place(row, p) for row, p in enumerate(of)):
+        cells = data.draw(st.binary(min_size=2 * block.count, max_size=2 * block.count))
+        block.decode(cells, raw)
+        for at in block.places:
+            mine = cells[2 * (at.first - block.first) : 2 * (at.end - block.first)]
+            signed = at.point.wire.value[0] == "i"
+            number = int.from_bytes(mine, "big", signed=signed)
+            wanted[at.row] = int(number != 0) if at.point.wire is Wire.BOOL else number
+    assert raw.tolist() == [wanted[row] for row in range(len(of))]
+
+
+@given(points(["coil", "discrete"]), st.data())
+def test_bits_are_decoded_lowest_first(of: list[Point], data: st.DataObject) -> None:
+    raw = np.full(len(of), 77, np.int64)
+    wanted = {}
+    for block in to_read(place(row, p) for row, p in enumerate(of)):
+        size = -(-block.count // 8)
+        cells = data.draw(st.binary(min_size=size, max_size=size))
+        block.decode(cells, raw)
+        for at in block.places:
+            byte, bit = divmod(at.first - block.first, 8)
+            wanted[at.row] = cells[byte] >> bit & 1
+    assert raw.tolist() == [wanted[row] for row in range(len(of))]
+
+
 @pytest.mark.parametrize(
     ("point", "message"),
     [

@@ -53,7 +53,7 @@ async def bounded(timeout_s: float) -> AsyncIterator[asyncio.Timeout]:
 
     The limit that it yields ends the block earlier when it is rescheduled.
     A cancellation that meets the very result waited for is lost in `asyncio.wait_for` of Python
-    3.11, which pymodbus uses; here it comes out again. asyncua makes it an exception of its own
+    3.11, which asyncua uses; here it comes out again. asyncua also makes it an exception of its own
     kind, which `asyncio.timeout` does not take for the one that it sent; here it is that one again.
     """
     task = asyncio.current_task()

@@ -1,9 +1,8 @@
 """What the answer to a Modbus TCP request may look like, byte by byte.
 
-A client library skips frames that are not for it and waits for a better one. In control a frame
-that is not the answer means that the two ends no longer agree, so everything is compared, and the
-first byte that cannot belong to the answer is named. Modbus Messaging on TCP/IP Implementation
-Guide V1.0b, 3.1.3:
+In control a frame that is not the answer means that the two ends no longer agree: it is not skipped,
+as client libraries do, everything is compared, and the first byte that cannot belong to the answer
+is named. Modbus Messaging on TCP/IP Implementation Guide V1.0b, 3.1.3:
 
     transaction (2)  protocol = 0 (2)  length (2)  unit (1)  function (1)  data
 """
@@ -20,8 +19,24 @@ FIELDS = (
 REFUSED = 0x80
 """Bit set in the function of an exception response; one byte of exception code follows."""
 
+REFUSED_BYTES = 9
+
 READ_BITS = (1, 2)
 READ_REGISTERS = (3, 4)
+
+ILLEGAL_ADDRESS = 2
+EXCEPTIONS = {
+    1: "illegal function",
+    ILLEGAL_ADDRESS: "illegal address",
+    3: "illegal value",
+    4: "device failure",
+    5: "acknowledged, not done yet",
+    6: "device busy",
+    8: "memory parity error",
+    10: "gateway path unavailable",
+    11: "gateway target does not respond",
+}
+"""Modbus Application Protocol V1.1b3, 7."""
 
 
 def flaw(request: bytes, answer: bytes) -> str:
@@ -31,8 +46,7 @@ def flaw(request: bytes, answer: bytes) -> str:
     """
     if not request:
         return f"{len(answer)} bytes that were not asked for"
-    refused = len(answer) > 7 and answer[7] == request[7] | REFUSED
-    start, size = _refusal(request) if refused else _confirmation(request)
+    start, size = _refusal(request) if is_refusal(request, answer) else confirmation(request)
     if start.startswith(answer[: len(start)]) and len(answer) <= size:
         return ""
     for name, first, end in FIELDS:
@@ -45,7 +59,12 @@ def flaw(request: bytes, answer: bytes) -> str:
     return f"answer with data {answer[8 : len(start)].hex()} in place of {start[8:].hex()}"
 
 
-def _confirmation(request: bytes) -> tuple[bytes, int]:
+def is_refusal(request: bytes, answer: bytes) -> bool:
+    """Whether `answer`, as far as received, says that the device will not."""
+    return len(answer) > 7 and answer[7] == request[7] | REFUSED
+
+
+def confirmation(request: bytes) -> tuple[bytes, int]:
     """Start of the answer that confirms, and its whole size in bytes."""
     count = int.from_bytes(request[10:12], "big")
     if request[7] in READ_BITS:
@@ -59,4 +78,4 @@ def _confirmation(request: bytes) -> tuple[bytes, int]:
 
 
 def _refusal(request: bytes) -> tuple[bytes, int]:
-    return request[:4] + b"\0\3" + request[6:7] + bytes([request[7] | REFUSED]), 9
+    return request[:4] + b"\0\3" + request[6:7] + bytes([request[7] | REFUSED]), REFUSED_BYTES

@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import Any
+import struct
 
 import numpy as np
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.constants import ExcCodes
-from pymodbus.exceptions import ModbusException
 
-from cellrt.drivers.base import DeviceError, NotThere, bounded
-from cellrt.drivers.mbap import flaw
+from cellrt.drivers.base import DeviceError, NotThere
+from cellrt.drivers.mbap import ILLEGAL_ADDRESS
 from cellrt.drivers.outputs import REFRESH_S, Confirmed
 from cellrt.drivers.registers import Block, Table, place, to_read, to_write, without_gaps
+from cellrt.drivers.transactions import Connection, Refused, Transaction
 from cellrt.wire import DeviceMap, Ints
 
 DEFAULT_PORT = 502
+READS = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}
+WRITES = {Table.COIL: 15, Table.HOLDING: 16}
+"""Functions (Modbus Application Protocol V1.1b3, 6)."""
 
 
-class Refused(DeviceError):
-    """The device answered with an exception code: it understood, and will not."""
+class Reading(Transaction):
+    """Reads one block."""
 
-    def __init__(self, block: Block, code: int) -> None:
-        known = code in set(ExcCodes)
-        name = f" ({ExcCodes(code).name.lower().replace('_', ' ')})" if known else ""
-        super().__init__(f"{block} refused with exception {code}{name}")
-        self.code = code
+    def __init__(self, block: Block, unit_id: int) -> None:
+        pdu = struct.pack(">BHH", READS[block.table], block.first, block.count)
+        super().__init__(str(block), unit_id, pdu)
+        self.block = block
+        self._decoded = b""
+
+    def decode(self, sample: Ints) -> None:
+        """What was read, into the one sample that this is ever decoded into."""
+        if self.data != self._decoded:
+            self.block.decode(self.data, sample)
+            self._decoded = self.data
+
+
+class Writing(Transaction):
+    """Writes one block."""
+
+    def __init__(self, block: Block, unit_id: int) -> None:
+        self._at = 13  # behind the head, function, address, count and the count of bytes
+        size = -(-block.count // 8) if block.table.is_bits else 2 * block.count
+        pdu = struct.pack(">BHHB", WRITES[block.table], block.first, block.count, size)
+        super().__init__(str(block), unit_id, pdu + bytes(size))
+        self.block, self.rows = block, frozenset(block.rows.tolist())
+
+    def encode(self, outputs: Ints) -> None:
+        """Put the values that are to be written into the request."""
+        self.request[self._at :] = self.block.encode(outputs)
 
 
 class ModbusDriver:
@@ -39,8 +58,6 @@ class ModbusDriver:
     reads all inputs. Which cells are read is settled at connect: a device that refuses the unused
     ones between inputs is asked around them. Outputs are proved by the first exchange, since not
     every device lets them be read back.
-
-    Any doubt about an answer closes the connection, so that a late one has nothing to arrive on.
     """
 
     def __init__(
@@ -57,152 +74,81 @@ class ModbusDriver:
         self._unit_id = device_map.unit_id
         self._timeout_s = timeout_s
         heartbeat, counter = device_map.heartbeat, device_map.counter
-        self._outputs = to_write(place(row, p) for row, p in enumerate(device_map.outputs, 1))
-        self._heartbeat = to_write([place(0, heartbeat)] if heartbeat else [])
+        outputs = to_write(place(row, p) for row, p in enumerate(device_map.outputs, 1))
+        self._outputs = [Writing(block, self._unit_id) for block in outputs]
+        beats = to_write([place(0, heartbeat)] if heartbeat else [])
+        self._heartbeat = [Writing(block, self._unit_id) for block in beats]
         inputs = [place(row, p) for row, p in enumerate(device_map.inputs, 1)]
         self._inputs = to_read([place(0, counter), *inputs] if counter else inputs)
-        self._readable: list[Block] = []
+        self._readings: list[Reading] = []
         self._sample = np.zeros(1 + len(device_map.inputs), np.int64)
-        self._confirmed = Confirmed(1 + len(device_map.outputs), refresh_s)
-        self._client: AsyncModbusTcpClient | None = None
-        self._request = b""
-        self._doubt = ""
-        self._limit: asyncio.Timeout | None = None
+        self._confirmed = Confirmed(refresh_s)
+        self._connection: Connection | None = None
+        self._number = 0
 
     async def connect(self) -> None:
         """Open the connection and read every input once. Raises DeviceError."""
         self._drop()
-        self._doubt = ""
-        async with self._attempt(2 * self._timeout_s):
-            self._client = AsyncModbusTcpClient(
-                self._host,
-                port=self._port,
-                timeout=4 * self._timeout_s,  # never the first to expire
-                retries=0,
-                reconnect_delay=0,
-                trace_packet=self._watch_packet,
-                trace_connect=self._watch_connection,
-            )
-            self._client.ctx.max_buffer_size = sys.maxsize  # else it throws away what is too long
-            if not await self._client.connect():
-                raise NotThere(f"no connection to {self._host}:{self._port}")
-            self._readable = [b for block in self._inputs for b in await self._settle(block)]
-            self._confirmed.forget()
+        loop, connection = asyncio.get_running_loop(), Connection(self._number)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await loop.create_connection(lambda: connection, self._host, self._port)
+        except (OSError, UnicodeError):
+            where = f"{self._host}:{self._port}"
+            raise NotThere(f"{self.name}: no connection to {where}") from None
+        self._connection = connection
+        self._confirmed.forget()
+        try:
+            found = [await self._settle(connection, block) for block in self._inputs]
+        except BaseException as error:
+            raise self._closed_after(error) from None
+        self._readings = [reading for readings in found for reading in readings]
 
     async def exchange(self, outputs: Ints, inputs: Ints) -> None:
         """Write what is due, then the heartbeat, then read all inputs. Raises DeviceError."""
-        async with self._attempt(self._timeout_s):
-            await self._write_all(outputs.copy())
-            for block in self._readable:
-                block.decode(await self._read(block), self._sample)
+        if self._connection is None:
+            raise DeviceError(f"{self.name}: not connected")
+        now_s = asyncio.get_running_loop().time()
+        due = self._confirmed.due(outputs, now_s)
+        writings = [w for w in self._outputs if not w.rows.isdisjoint(due)] if due else []
+        for writing in (*writings, *self._heartbeat):
+            writing.encode(outputs)
+        try:
+            todo = (*writings, *self._heartbeat, *self._readings)
+            await self._connection.run(todo, self._timeout_s)
+        except BaseException as error:
+            raise self._closed_after(error) from None
+        self._confirmed.confirm(now_s)
+        for reading in self._readings:
+            reading.decode(self._sample)
         inputs[:] = self._sample
 
     async def close(self) -> None:
         """Close the connection. Never raises."""
         self._drop()
 
-    async def _write_all(self, outputs: Ints) -> None:
-        now_s = asyncio.get_running_loop().time()
-        due = self._confirmed.due(outputs, now_s)
-        for block in self._outputs:
-            if due[block.rows].any():
-                await self._write(block, outputs)
-        for block in self._heartbeat:
-            await self._write(block, outputs)
-        self._confirmed.confirm(outputs, due, now_s)
-
-    async def _settle(self, block: Block) -> list[Block]:
+    async def _settle(self, connection: Connection, block: Block) -> list[Reading]:
         """The block, or its points without the cells between them if the device refuses those."""
+        reading = Reading(block, self._unit_id)
         try:
-            await self._read(block)
+            await connection.run([reading], self._timeout_s)
         except Refused as refused:
             parts = without_gaps(block)
-            if refused.code != ExcCodes.ILLEGAL_ADDRESS or len(parts) == 1:
+            if refused.code != ILLEGAL_ADDRESS or len(parts) == 1:
                 raise
-            return [b for part in parts for b in await self._settle(part)]
-        return [block]
+            return [r for part in parts for r in await self._settle(connection, part)]
+        return [reading]
 
-    async def _read(self, block: Block) -> Sequence[int] | Sequence[bool]:
-        client = self._open_client()
-        read = {
-            Table.COIL: client.read_coils,
-            Table.DISCRETE: client.read_discrete_inputs,
-            Table.HOLDING: client.read_holding_registers,
-            Table.INPUT: client.read_input_registers,
-        }[block.table]
-        request = read(block.first, count=block.count, device_id=self._unit_id)
-        response = await self._ask(block, request)
-        cells: Sequence[int] | Sequence[bool] = (
-            response.bits if block.table.is_bits else response.registers
-        )
-        return cells
-
-    async def _write(self, block: Block, outputs: Ints) -> None:
-        client, cells = self._open_client(), block.encode(outputs)
-        if block.table.is_bits:
-            bits = [cell == 1 for cell in cells]
-            request = client.write_coils(block.first, bits, device_id=self._unit_id)
-        else:
-            request = client.write_registers(block.first, cells, device_id=self._unit_id)
-        await self._ask(block, request)
-
-    async def _ask(self, block: Block, request: Awaitable[Any]) -> Any:
-        """One transaction. Raises Refused, and DeviceError for an answer not to be trusted."""
-        response = await request
-        self._request = b""
-        if self._doubt:
-            raise DeviceError(self._doubt)
-        if response.isError():
-            raise Refused(block, response.exception_code)
-        return response
-
-    def _open_client(self) -> AsyncModbusTcpClient:
-        if self._doubt or self._client is None:
-            raise DeviceError(self._doubt or "not connected")
-        return self._client
-
-    @contextlib.asynccontextmanager
-    async def _attempt(self, timeout_s: float) -> AsyncIterator[None]:
-        """Bound a conversation; however it fails, the connection is closed and the reason named."""
-        try:
-            async with bounded(timeout_s) as self._limit:
-                yield
-        except (DeviceError, ModbusException, OSError) as error:
-            silence = f"no answer within {timeout_s:g} s"
-            reason = self._doubt or (silence if isinstance(error, TimeoutError) else str(error))
-            self._drop()
-            kind = NotThere if isinstance(error, NotThere) else DeviceError
-            raise kind(f"{self.name}: {reason}") from None
-        except BaseException:
-            self._drop()
-            raise
-        finally:
-            self._limit = None
-
-    def _watch_packet(self, sending: bool, data: bytes) -> bytes:
-        """See each request that pymodbus sends, and all bytes received before pymodbus does."""
-        if sending:
-            self._request = data
-        elif reason := flaw(self._request, data):
-            self._distrust(reason)
-            return b""
-        return data
-
-    def _watch_connection(self, connected: bool) -> None:
-        if not connected:
-            self._distrust("the device closed the connection")
-
-    def _distrust(self, reason: str) -> None:
-        """End the exchange at once; where none is under way, the next one fails."""
-        self._doubt = self._doubt or reason
-        if self._limit is not None and not self._limit.expired():
-            self._limit.reschedule(asyncio.get_running_loop().time())
+    def _closed_after(self, error: BaseException) -> BaseException:
+        """Close the connection; what to raise for the error that ended a conversation."""
+        self._drop()
+        return DeviceError(f"{self.name}: {error}") if isinstance(error, DeviceError) else error
 
     def _drop(self) -> None:
-        client, self._client = self._client, None
-        self._request = b""
-        if client is not None:
-            client.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._number = connection.number
+            connection.close()
 
 
 def host_and_port(address: str) -> tuple[str, int]:

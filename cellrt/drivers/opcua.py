@@ -75,7 +75,7 @@ class OpcUaDriver:
         self._inputs = _rows(device_map.counter, device_map.inputs)
         self._outputs = _rows(device_map.heartbeat, device_map.outputs)
         self._sample = np.zeros(1 + len(device_map.inputs), np.int64)
-        self._confirmed = Confirmed(1 + len(device_map.outputs), refresh_s)
+        self._confirmed = Confirmed(refresh_s)
         self._read = ua.ReadParameters()
         self._writes: dict[int, ua.WriteValue] = {}
         self._client: Client | None = None
@@ -134,8 +134,7 @@ class OpcUaDriver:
 
     async def _write_all(self, client: Client, outputs: Ints) -> None:
         now_s = asyncio.get_running_loop().time()
-        due = self._confirmed.due(outputs, now_s)
-        rows = [row for row in self._outputs if row and due[row]]
+        rows = list(self._confirmed.due(outputs, now_s))
         if 0 in self._outputs:
             rows.append(0)  # the heartbeat, last
         if rows:
@@ -147,7 +146,7 @@ class OpcUaDriver:
             for row, status in zip(rows, statuses, strict=True):
                 if not status.is_good():
                     raise DeviceError(f"{_named(self._outputs[row])} not written: {status.name}")
-        self._confirmed.confirm(outputs, due, now_s)
+        self._confirmed.confirm(now_s)
 
     async def _read_all(self, client: Client) -> None:
         values = await client.uaclient.session.read(self._read)

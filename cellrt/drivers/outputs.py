@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from collections.abc import Collection
 
 import numpy as np
-import numpy.typing as npt
 
 from cellrt.wire import Ints, Wire
 
@@ -27,26 +28,35 @@ def value_of(wire: Wire, raw: Ints, row: int) -> int | float:
 
 
 class Confirmed:
-    """Outputs that the device is known to have: what it confirmed, on this connection."""
+    """Outputs that the device is known to have: what it confirmed, on this connection.
 
-    def __init__(self, count: int, refresh_s: float) -> None:
-        self._values = np.zeros(count, np.int64)
+    Row 0, the heartbeat, is none of them: it is always written.
+    """
+
+    def __init__(self, refresh_s: float) -> None:
         self._refresh_s = refresh_s
+        self._known = self._asked = b""
+        self._is_whole = False
         self.forget()
 
     def forget(self) -> None:
         """Nothing is known of the device, as after a connect."""
-        self._whole_s = -np.inf
+        self._whole_s = -math.inf
 
-    def due(self, outputs: Ints, now_s: float) -> npt.NDArray[np.bool_]:
-        """Which to write: those that changed; all, after a connect and once in a while."""
-        if now_s - self._whole_s >= self._refresh_s:
-            return np.ones(len(outputs), np.bool_)
-        changed: npt.NDArray[np.bool_] = outputs != self._values
-        return changed
+    def due(self, outputs: Ints, now_s: float) -> Collection[int]:
+        """Rows to write: those that changed; all, after a connect and once in a while."""
+        self._asked = outputs[1:].tobytes()
+        self._is_whole = now_s - self._whole_s >= self._refresh_s
+        if self._is_whole:
+            return range(1, len(outputs))
+        if self._asked == self._known:
+            return ()
+        changed = outputs[1:] != np.frombuffer(self._known, np.int64)
+        rows: list[int] = (1 + np.flatnonzero(changed)).tolist()
+        return rows
 
-    def confirm(self, outputs: Ints, due: npt.NDArray[np.bool_], now_s: float) -> None:
-        """The device confirmed the outputs that were due."""
-        self._values[:] = outputs
-        if due.all():
+    def confirm(self, now_s: float) -> None:
+        """The device confirmed the outputs that were due last."""
+        self._known = self._asked
+        if self._is_whole:
             self._whole_s = now_s

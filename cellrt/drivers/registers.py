@@ -97,44 +97,55 @@ class Block:
         self.first = places[0].first
         self.count = max(p.end for p in places) - self.first
         self.rows = np.array([p.row for p in places])
-        self._codecs = [
-            (
-                p.row,
-                p.point.wire,
-                2 * (p.first - self.first),
-                struct.Struct(">" + CODES[p.point.wire]),
-            )
-            for p in places
-        ]
+        self._bits = np.array([p.first - self.first for p in places])
+        self._codecs = list(_codecs(places, self.first))
 
     def __str__(self) -> str:
         last = self.first + self.count - 1
         names = ", ".join(p.point.name for p in self.places)
         return f"{self.table.value}:{self.first}{f'..{last}' if self.count > 1 else ''} ({names})"
 
-    def decode(self, cells: Sequence[int] | Sequence[bool], raw: Ints) -> None:
-        """Cells as read, into their raw values."""
+    def decode(self, data: bytes, raw: Ints) -> None:
+        """The cells as they are on the wire, into their raw values."""
         if self.table.is_bits:
-            for at in self.places:
-                raw[at.row] = cells[at.first - self.first]
+            cells = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+            raw[self.rows] = cells[self._bits]
             return
-        data = struct.pack(f">{self.count}H", *cells)
-        reals = raw.view(np.float64)
-        for row, wire, offset, codec in self._codecs:
-            (value,) = codec.unpack_from(data, offset)
+        for codec, rows, wire in self._codecs:
+            values = codec.unpack_from(data)
             if wire.is_float:
-                reals[row] = value
+                raw.view(np.float64)[rows] = values
             else:
-                raw[row] = value != 0 if wire is Wire.BOOL else value
+                raw[rows] = [v != 0 for v in values] if wire is Wire.BOOL else values
 
-    def encode(self, raw: Ints) -> list[int]:
-        """Raw values as cells to write."""
+    def encode(self, raw: Ints) -> bytes:
+        """Raw values as cells on the wire; for blocks without gaps."""
         if self.table.is_bits:
-            return [int(value_of(Wire.BOOL, raw, row)) for row in self.rows]
-        data = bytearray(2 * self.count)
-        for row, wire, offset, codec in self._codecs:
-            codec.pack_into(data, offset, value_of(wire, raw, row))
-        return list(struct.unpack(f">{self.count}H", data))
+            return np.packbits(raw[self.rows] != 0, bitorder="little").tobytes()
+        return b"".join(
+            struct.pack(">" + CODES[p.point.wire], value_of(p.point.wire, raw, p.row))
+            for p in self.places
+        )
+
+
+def _codecs(places: Sequence[Place], first: int) -> Iterator[tuple[struct.Struct, Ints, Wire]]:
+    """How registers from `first` on are unpacked: several points by one `struct`, raw values of one
+    kind, no two of them in the same register; with their rows, and the wire that stands for the kind.
+    """
+    left = list(places)
+    while left:
+        kind, at, code, taken = left[0].point.wire, first, ">", []
+        for each in left:
+            if _kind(each.point.wire) == _kind(kind) and each.first >= at:
+                code += f"{2 * (each.first - at)}x{CODES[each.point.wire]}"
+                at = each.end
+                taken.append(each)
+        left = [each for each in left if each not in taken]
+        yield struct.Struct(code), np.array([p.row for p in taken]), kind
+
+
+def _kind(wire: Wire) -> tuple[bool, bool]:
+    return wire is Wire.BOOL, wire.is_float
 
 
 def to_read(places: Iterable[Place]) -> list[Block]:

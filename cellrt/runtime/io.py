@@ -170,8 +170,7 @@ async def _beat(station: Station) -> None:
 
 def main() -> None:
     """Serve the devices of the line."""
-    for library in ("asyncua", "pymodbus.logging"):  # a DeviceError says what they would say again
-        logging.getLogger(library).setLevel(logging.CRITICAL)
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # a DeviceError says it
     to_stderr()
     asyncio.run(serve(take_station(Role.IO)))
 
