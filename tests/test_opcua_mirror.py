@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from asyncua import ua
+from asyncua.ua.ua_binary import struct_to_binary
+from hypothesis import given
+from hypothesis import strategies as st
 from scada_line import PERIOD_NS, WALL_START_NS, FakeScan, press_line
 
 from cellrt.opcua.mirror import OWN_WORDS, SHED_CHANGES, Mirror, Row
@@ -129,6 +132,29 @@ def test_own_counter_counts_on() -> None:
     bench.mirror.count(SHED_CHANGES, 2)
     assert bench.mirror.reading(3).Value == ua.Variant(7, Int64)
     assert bench.take() == [3]
+
+
+@given(
+    pressure_N=st.floats(width=64),
+    attempts=st.integers(-(2**63), 2**63 - 1),
+    armed=st.booleans(),
+    good=st.booleans(),
+    lost=st.booleans(),
+)
+def test_change_is_what_asyncua_makes_of_the_reading(
+    pressure_N: float, attempts: int, armed: bool, good: bool, lost: bool
+) -> None:
+    bench = Bench()
+    bench.scan.set("press.pressure_N", pressure_N)
+    bench.scan.set("press.attempts", attempts)
+    bench.scan.set("press.armed", armed)
+    bench.scan.set_good("gauge", good)
+    bench.take()
+    if lost:
+        bench.mirror.lose()
+    for row in range(4):
+        reading = bench.mirror.reading(row)
+        assert bench.mirror.change(row).encoded == struct_to_binary(reading)
 
 
 def test_snapshot_shows_head_samples_and_tags_and_is_read_only() -> None:

@@ -185,6 +185,26 @@ async def test_device_bad_whoever_watches_is_told_even_with_a_deadband(desk: Des
     assert await wide.next() == ("press.pressure_N", 0.0)
 
 
+async def test_item_that_gets_a_deadband_is_told_the_next_value_and_measures_from_it(
+    desk: Desk,
+) -> None:
+    told = await watch(desk)
+    subscription = desk.subscriptions[-1]
+    item = await subscription.subscribe_data_change(desk.node("press.pressure_N"))
+    await told.next()
+    desk.scan.set("press.pressure_N", 100.0)
+    await desk.publish()
+    assert await told.next() == ("press.pressure_N", 100.0)
+    await subscription.modify_monitored_item(item, 0, 1, mod_filter_val=10)
+    for pressure_N in (5.0, 9.0, 16.0):
+        desk.scan.set("press.pressure_N", pressure_N)
+        await desk.publish()
+    assert [await told.next() for _ in range(2)] == [
+        ("press.pressure_N", 5.0),
+        ("press.pressure_N", 16.0),
+    ]
+
+
 async def test_deadband_in_percent_is_of_the_range(desk: Desk) -> None:
     told = await watch(desk)
     percent = ua.DeadbandType.Percent

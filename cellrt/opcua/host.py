@@ -24,6 +24,7 @@ from cellrt.opcua.gate import Gate
 from cellrt.opcua.history import History
 from cellrt.opcua.session import LineSession, peer_of
 from cellrt.opcua.status import Codes
+from cellrt.opcua.subscription import LineSubscriptions
 from cellrt.opcua.users import Rank
 from cellrt.opcua.views import LineViews
 from cellrt.opcua.watching import MAX_QUEUE, MAX_SUBSCRIPTIONS
@@ -57,6 +58,7 @@ class Host(InternalServer):
         super().__init__(user_manager=Manager(access))
         self.access = access
         self.view_service = LineViews(self.aspace)
+        self.subscription_service = LineSubscriptions(self.aspace, self)
         self.writes: dict[ua.NodeId, Target] = {}
         self.methods: dict[ua.NodeId, Rank] = {}
         self.history: History | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 from asyncua import ua
+from asyncua.ua.ua_binary import struct_to_binary
 
 from cellrt.opcua.status import Codes, status
 from cellrt.scan.snapshot import NOW_NS, Snapshot
@@ -28,6 +30,26 @@ PUBLISHED_CHANGES, SHED_CHANGES = 0, 1
 """Words after the snapshot that the server counts in."""
 
 START = datetime(1970, 1, 1, tzinfo=UTC)
+START_TICKS = 116_444_736_000_000_000
+"""The same in 100 ns since 1601, as times go over the wire (Part 6, 5.2.2.5)."""
+
+TIMES_BYTES = 16
+"""Source and server time, with which a value of ours ends."""
+
+WHOLE = 0b1111
+"""A DataValue of value, status, source and server time (Part 6, 5.2.2.17)."""
+
+PACK = {
+    kind: struct.Struct(f"<BB{letter}Iqq").pack
+    for kind, letter in (
+        (ua.VariantType.Boolean, "?"),
+        (ua.VariantType.Int32, "i"),
+        (ua.VariantType.UInt32, "I"),
+        (ua.VariantType.Int64, "q"),
+        (ua.VariantType.Double, "d"),
+    )
+}
+"""How a good value of each type that most tags have becomes a DataValue."""
 
 
 class Reading(ua.DataValue):
@@ -59,6 +81,14 @@ class Row:
     good: int | None = None
 
 
+@dataclass(slots=True)
+class Change:
+    """A changed value: the bytes of its DataValue, and the value itself for who must weigh it."""
+
+    encoded: bytes
+    reading: Callable[[], Reading]
+
+
 class Mirror:
     """What a line's clients see. `pending` bool[rows]: changed, and not yet told to who watches;
     `changed` bool[rows]: by the newest snapshot.
@@ -85,6 +115,7 @@ class Mirror:
         self._raw = np.zeros(len(self.rows), np.int64)
         self._status = self._statuses(WAITING)
         self._changed_ns = np.zeros(len(self.rows), np.int64)
+        self._pack = [PACK.get(r.type) for r in self.rows]
 
     def take(self, snapshot: Snapshot) -> None:
         """A newer snapshot. Its words are copied."""
@@ -122,6 +153,18 @@ class Mirror:
         variant = ua.Variant(value, row.type, None, isinstance(value, list))
         return Reading(variant, status, source, server)
 
+    def change(self, number: int) -> Change:
+        """A row's value, encoded."""
+        row, pack, encoded = self.rows[number], self._pack[number], b""
+        if pack is not None and self._status[number] == GOOD:
+            value = row.show(self._value(row)) if row.show else self._value(row)
+            if value is not None and not isinstance(value, list):
+                times = self._ticks(self._changed_ns[number]), self._ticks(self._now_ns)
+                encoded = pack(WHOLE, row.type, value, GOOD, *times)
+        return Change(
+            encoded or struct_to_binary(self.reading(number)), lambda: self.reading(number)
+        )
+
     def _value(self, row: Row) -> bool | int | float:
         if row.kind is bool:
             return bool(self.views.bytes[row.place])
@@ -143,6 +186,9 @@ class Mirror:
         self.changed = changed
         self.pending |= changed
         self._raw, self._status = raw, status
+
+    def _ticks(self, now_ns: int) -> int:
+        return START_TICKS + (self._wall_start_ns + int(now_ns)) // 1000 * 10
 
     def _wall(self, now_ns: int) -> ua.DateTime:
         return timestamp(START + timedelta(microseconds=(self._wall_start_ns + now_ns) // 1000))

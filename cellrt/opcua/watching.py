@@ -12,7 +12,7 @@ from asyncua.server.internal_session import InternalSession
 from asyncua.server.internal_subscription import InternalSubscription
 
 from cellrt.opcua.burden import limit, portions
-from cellrt.opcua.items import LineItems, make_absolute
+from cellrt.opcua.items import make_absolute
 from cellrt.opcua.status import Codes, status
 
 MAX_SUBSCRIPTIONS = 8
@@ -49,10 +49,7 @@ class WatchingSession(InternalSession):
         # max() with the limit first, so that a NaN becomes the limit
         interval_ms = max(MIN_PUBLISHING_MS, params.RequestedPublishingInterval)
         params.RequestedPublishingInterval = min(MAX_PUBLISHING_MS, interval_ms)
-        result = await super().create_subscription(params, callback, request_callback)
-        made = self.subscription_service.subscriptions[result.SubscriptionId]
-        made.monitored_item_srv = LineItems(made, self.aspace)
-        return result
+        return await super().create_subscription(params, callback, request_callback)
 
     async def create_monitored_items(
         self, params: ua.CreateMonitoredItemsParameters
