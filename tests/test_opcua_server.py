@@ -195,7 +195,7 @@ async def test_item_that_gets_a_deadband_is_told_the_next_value_and_measures_fro
     desk.scan.set("press.pressure_N", 100.0)
     await desk.publish()
     assert await told.next() == ("press.pressure_N", 100.0)
-    await subscription.modify_monitored_item(item, 0, 1, mod_filter_val=10)
+    await subscription.modify_monitored_item(item, 0, 9, mod_filter_val=10)
     for pressure_N in (5.0, 9.0, 16.0):
         desk.scan.set("press.pressure_N", pressure_N)
         await desk.publish()
