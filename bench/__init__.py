@@ -1,0 +1,1 @@
+"""What cellrt costs on this machine, each as a ratio against the best there is: `cellrt bench`."""

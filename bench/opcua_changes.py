@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from asyncua import Client, ua
+from asyncua import ua
+from asyncua.client.client import Client
 from asyncua.common.node import Node
+from asyncua.ua.object_ids import ObjectIds
 
 from cellrt import Cell, Input, Parameter
 from cellrt.line.spec import CellSpec, LineSpec, SimSpec
@@ -124,7 +126,7 @@ async def browse(client: Client, line: Node) -> tuple[float, int]:
     while level:
         wanted = [ua.BrowseDescription(node, ua.BrowseDirection.Forward) for node in level]
         for each in wanted:
-            each.ReferenceTypeId = ua.NodeId(ua.ObjectIds.HierarchicalReferences)
+            each.ReferenceTypeId = ua.NodeId(ua.Int32(ObjectIds.HierarchicalReferences))
             each.NodeClassMask = 3
             each.ResultMask = ua.BrowseResultMask.All
         results = []
@@ -141,7 +143,7 @@ async def measure(port: int, names: list[str], pipe: Connection, for_s: float) -
     figures: dict[str, Any] = {}
     url = f"opc.tcp://127.0.0.1:{port}"
     async with Client(url, timeout=TIMEOUT_S, watchdog_intervall=TIMEOUT_S) as client:
-        line = client.get_node(ua.NodeId("/", 1))
+        line = client.get_node(ua.NodeId(ua.String("/"), ua.Int16(1)))
         figures["browse_s"], figures["nodes"] = await browse(client, line)
         for changes in (100, 500, 1_000, 2_000, 3_000):
             told = Watch()
@@ -151,11 +153,15 @@ async def measure(port: int, names: list[str], pipe: Connection, for_s: float) -
                 pipe.send(changes)
                 await asyncio.sleep(1.0)
                 told.ages_ms.clear()
-                shed = await client.get_node(ua.NodeId("/Diagnostics/ShedChanges", 1)).read_value()
+                shed = await client.get_node(
+                    ua.NodeId(ua.String("/Diagnostics/ShedChanges"), ua.Int16(1))
+                ).read_value()
                 await asyncio.sleep(for_s)
                 ages = sorted(told.ages_ms)
                 shed = (
-                    await client.get_node(ua.NodeId("/Diagnostics/ShedChanges", 1)).read_value()
+                    await client.get_node(
+                        ua.NodeId(ua.String("/Diagnostics/ShedChanges"), ua.Int16(1))
+                    ).read_value()
                     - shed
                 )
                 pipe.send(0)
@@ -172,7 +178,7 @@ async def measure(port: int, names: list[str], pipe: Connection, for_s: float) -
 async def subscription(client: Client, told: Watch, names: list[str]) -> AsyncIterator[float]:
     """Every name watched, at a publishing interval of 50 ms; how long it took to ask for, in s."""
     made = await client.create_subscription(50, told)
-    nodes = [client.get_node(ua.NodeId(name, 1)) for name in names]
+    nodes = [client.get_node(ua.NodeId(ua.String(name), ua.Int16(1))) for name in names]
     began_s = time.perf_counter()
     await made.subscribe_data_change(nodes)
     yield time.perf_counter() - began_s

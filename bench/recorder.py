@@ -1,19 +1,16 @@
-"""What the flight recorder costs on this machine: `python -m bench.recorder`. Medians over rounds.
-
-`record_ns` and `step_ns`: the print station's scan with a fresh sample of every device, and recording it.
-`analog_mb_per_hour`: a device with 60 noisy 16-bit values, sampled at 50 Hz, scanned every 10 ms.
-"""
+"""What the flight recorder costs: time in the scan, bytes on the disk; and how fast a recording is replayed."""
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from bench.kernel import STATION, median
+from bench.places import STATION
+from bench.registry import Bench, Pair, Round, subject
 from cellrt.compiler.cache import cached_njit
 from cellrt.line.load import load_line
 from cellrt.line.spec import DeviceSpec, LineSpec, SimSpec
@@ -22,13 +19,15 @@ from cellrt.recording.header import describe
 from cellrt.replay import Player
 from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import Recorder, begin, longest, record, recorder
-from cellrt.scan.runner import Runner
-from cellrt.scan.step import step
+from cellrt.scan.runner import Runner, compiled_step
 from cellrt.scan.tables import Tables, Work
 from cellrt.shared.ringfile import RingFile, RingFileReader, create
 from cellrt.wire import DeviceMap, Floats, Ints, Point, Wire
 
-SCANS = 20_000
+SCANS, QUICK_SCANS = 20_000, 200
+MEMORY = "/dev/shm"
+ANALOGS, SAMPLES_PER_S, NOISE = 60, 50, 30
+"""Inputs of 16 bits, how often they are sampled, and their noise in counts."""
 
 
 @cached_njit
@@ -50,7 +49,7 @@ def scan_many(
         for n in range(r.samples.shape[0]):
             inputs[r.samples[n, 0]] += 1
             inputs[r.samples[n, 0] + 2] += 1
-        step(t, w, entries, base, inputs, reals, scan * period_ns, scan, 1)
+        compiled_step(t, w, entries, base, inputs, reals, scan * period_ns, scan, 1)
         if recording:
             record(r, w, inputs, scan)
 
@@ -67,91 +66,86 @@ def record_noise(r: Recorder, w: Work, inputs: Ints, noise: Ints) -> None:
         record(r, w, inputs, scan)
 
 
-def ring_for(plan: Plan, folder: Path) -> tuple[RingFile, Recorder]:
-    """A ring in memory, and a recorder that writes into it."""
-    ring = create(folder / "bench.ring", plan.hash, longest(plan))
-    return ring, recorder(plan, ring)
+class Recorded:
+    """A line's scan, with or without its recorder, on a ring in memory."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan, self.runner, self.scan = plan, Runner(plan), 0
+        self.ring: RingFile = create(folder / "bench.ring", plan.hash, longest(plan))
+        self.recorder: Recorder = recorder(plan, self.ring)
+        self.begin()
+
+    def begin(self) -> None:
+        """The recorder takes up where the scan stands."""
+        begin(self.recorder, self.runner.work, self.runner.inputs, self.scan - 1, 1)
+
+    def scan_ns(self, scans: int, recording: bool) -> float:
+        """ns a scan."""
+        r, period_ns = self.runner, self.plan.line.period_ns
+        began_ns = time.perf_counter_ns()
+        state = r.tables, r.work, self.recorder, r.entries, r.image.address
+        scan_many(*state, r.inputs, r.input_reals, period_ns, self.scan, scans, recording)
+        self.scan += scans
+        return (time.perf_counter_ns() - began_ns) / scans
+
+    def save(self, path: Path, scans: int) -> None:
+        """A recording of so many scans."""
+        start = self.ring.written
+        self.begin()
+        self.scan_ns(scans, True)
+        with_head = RecordingWriter(path, describe(self.plan))
+        with_head.write(RingFileReader(self.ring, start).drain())
+        with_head.close()
 
 
-def station_figures(folder: Path) -> dict[str, float]:
-    """Time for a scan without and with recording, bytes a scan, and the speed of a replay."""
-    plan = Plan(load_line(STATION))
-    runner = Runner(plan)
-    ring, r = ring_for(plan, folder)
-    period_ns, scan = plan.line.period_ns, 0
-    begin(r, runner.work, runner.inputs, -1, 1)
+@subject(
+    Bench("recorder_cost", "ns/scan", "the same scan"), Bench("replay_speed", "x", "real time")
+)
+def station(quick: bool) -> Iterator[Round]:
+    """The print station with a fresh sample of every device in each scan."""
+    scans = QUICK_SCANS if quick else SCANS
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        recorded = Recorded(Plan(load_line(STATION)), Path(name))
+        path = Path(name) / "bench.rec"
+        recorded.scan_ns(scans, False)
+        recorded.save(path, scans)
+        Player(path).run()
 
-    def one_ns(recording: bool) -> float:
-        nonlocal scan
-        began_s = time.perf_counter()
-        state = runner.tables, runner.work, r, runner.entries, runner.image.address
-        inputs = runner.inputs, runner.input_reals
-        scan_many(*state, *inputs, period_ns, scan, SCANS, recording)
-        scan += SCANS
-        return (time.perf_counter() - began_s) / SCANS * 1e9
+        def one_round() -> Mapping[str, Pair]:
+            bare, both = recorded.scan_ns(scans, False), recorded.scan_ns(scans, True)
+            player = Player(path)
+            began_s = time.perf_counter()
+            player.run()
+            took_s = time.perf_counter() - began_s
+            lived_s = scans * recorded.plan.line.period_ns * 1e-9
+            return {
+                "recorder_cost": Pair(both - bare, bare),
+                "replay_speed": Pair(lived_s / took_s, 1.0),
+            }
 
-    one_ns(False)
-    step_ns, both_ns = median(lambda: one_ns(False)), median(lambda: one_ns(True))
-    path = folder / "bench.rec"
-    writer, reader = RecordingWriter(path, describe(plan)), RingFileReader(ring, ring.written)
-    begin(r, runner.work, runner.inputs, scan - 1, 1)
-    start = ring.written
-    one_ns(True)
-    written = ring.written - start
-    writer.write(reader.drain())
-    writer.close()
-    player = Player(path)
-    player.run()
-
-    def replay_s() -> float:
-        again = Player(path)
-        began_s = time.perf_counter()
-        again.run()
-        return time.perf_counter() - began_s
-
-    return {
-        "step_ns": step_ns,
-        "record_ns": both_ns - step_ns,
-        "bytes_a_scan": written / SCANS,
-        "replay_speed": SCANS * period_ns / 1e9 / median(replay_s),
-        "replay_differing": int(player.tally[1]),
-    }
+        yield one_round
 
 
-def analog_figures(folder: Path, amplitude: int) -> dict[str, float]:
-    """Bytes for noise of +-`amplitude` counts around slow values."""
-    points = tuple(Point(f"a{n}", f"input:{n}", Wire.U16) for n in range(60))
+@subject(Bench("recorder_mb_per_hour", "MB/h", "raw 16-bit samples"), rounds=1)
+def analogs(quick: bool) -> Iterator[Round]:
+    """Slow values with noise, scanned every 10 ms."""
+    points = tuple(Point(f"a{n}", f"input:{n}", Wire.U16) for n in range(ANALOGS))
     device = DeviceSpec("analogs", DeviceMap("memory", points, ()), "", 20, 200, 500, None)
-    line = LineSpec(
-        "analogs", Path(), 10_000_000, 1, {"analogs": device}, {}, (), SimSpec(), False, (), ""
-    )
-    plan = Plan(line)
-    runner = Runner(plan)
-    ring, r = ring_for(plan, folder)
+    devices = {"analogs": device}
+    line = LineSpec("analogs", Path(), 10_000_000, 1, devices, {}, (), SimSpec(), False, (), "")
+    scans = QUICK_SCANS if quick else SCANS
     chance = np.random.default_rng(1)
-    noise = 32768 + chance.integers(-amplitude, amplitude + 1, (SCANS, 60))
-    begin(r, runner.work, runner.inputs, -1, 1)
-    record_noise(r, runner.work, runner.inputs, noise)
-    before = ring.written
-    began_s = time.perf_counter()
-    record_noise(r, runner.work, runner.inputs, noise)
-    took_s = time.perf_counter() - began_s
-    seconds = SCANS / 100
-    return {
-        f"analog_mb_per_hour_{amplitude}": (ring.written - before) / seconds * 3600 / 1e6,
-        f"analog_record_ns_{amplitude}": took_s / SCANS * 1e9,
-    }
+    noise = 32_768 + chance.integers(-NOISE, NOISE + 1, (scans, ANALOGS))
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        recorded = Recorded(Plan(line), Path(name))
 
+        def one_round() -> Mapping[str, Pair]:
+            r = recorded.runner
+            record_noise(recorded.recorder, r.work, r.inputs, noise)
+            before = recorded.ring.written
+            record_noise(recorded.recorder, r.work, r.inputs, noise)
+            per_s = (recorded.ring.written - before) / scans * 1e9 / line.period_ns
+            raw_per_s = ANALOGS * 2 * SAMPLES_PER_S
+            return {"recorder_mb_per_hour": Pair(per_s * 3600e-6, raw_per_s * 3600e-6)}
 
-def main() -> None:
-    """Print the figures as JSON."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
-        folder = Path(name)
-        told = station_figures(folder)
-        for amplitude in (30, 1000, 32767):
-            told |= analog_figures(folder, amplitude)
-    print(json.dumps({key: round(value, 1) for key, value in told.items()}, indent=2))
-
-
-if __name__ == "__main__":
-    main()
+        yield one_round

@@ -44,6 +44,11 @@ def whole(short: Path) -> list[Told]:
     return told(RecordingReader(short))
 
 
+def test_line_without_devices_is_described() -> None:
+    alone = replace(line(), devices={}, cells={}, text='[line]\nname = "alone"')
+    assert unpack(pack(describe(Plan(alone))), Path())[0]
+
+
 def begin_of(path: Path) -> int:
     """Where the pieces begin."""
     return unpack(path.read_bytes(), path)[1]

@@ -224,7 +224,7 @@ def _version() -> str:
 def _map_texts(line: LineSpec) -> dict[str, str]:
     if not line.text:
         return {}
-    devices = tomllib.loads(line.text)["devices"]
+    devices = tomllib.loads(line.text).get("devices", {})
     maps = {devices[n]["map"]: Path(d.map.path).read_text() for n, d in line.devices.items()}
     folder = line.path.parent / line.recipes
     recipes = sorted(folder.glob("*.toml")) if line.recipes else []

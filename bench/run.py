@@ -1,0 +1,84 @@
+"""Choose benches, run them one after the other, write down what they said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.table import Table
+
+from bench import naive, recorder, starts, twin
+from bench.registry import SUBJECTS, NotHere, Result, Subject, measure
+
+MODULES = (twin, recorder, starts, naive)
+"""Each registers its subjects when it is imported; they run in this order."""
+
+
+class NoSuchBench(Exception):
+    """No bench's name begins so; says which there are."""
+
+
+def chosen(only: Sequence[str]) -> list[Subject]:
+    """Subjects with the benches whose names begin with one of `only`; all where it is empty.
+
+    Raises NoSuchBench.
+    """
+    names = [bench.name for each in SUBJECTS for bench in each.benches]
+    for start in only:
+        if not any(name.startswith(start) for name in names):
+            raise NoSuchBench(f"no bench is called {start!r}; there are {', '.join(names)}")
+    wanted = tuple(only) or ("",)
+    kept = [
+        replace(each, benches=tuple(b for b in each.benches if b.name.startswith(wanted)))
+        for each in SUBJECTS
+    ]
+    return [each for each in kept if each.benches]
+
+
+def run(only: Sequence[str], quick: bool, tell: Callable[[str], None]) -> Iterator[Result]:
+    """Measure; `tell` hears what is measured now, and what this machine has not got."""
+    for each in chosen(only):
+        names = ", ".join(bench.name for bench in each.benches)
+        tell(f"{names} ...")
+        try:
+            yield from measure(each, quick)
+        except NotHere as reason:
+            tell(f"{names}: left out: {reason}")
+
+
+def write_json(path: Path, results: Sequence[Result]) -> None:
+    """A list with one object a bench."""
+    path.write_text(json.dumps([each.row() for each in results], indent=2) + "\n")
+
+
+def number(value: float | None) -> str:
+    """A figure in three digits or so; nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+HEAD = ("bench", "unit", "ours", "reference", "", "ratio", "rounds", "steal ticks")
+
+
+def cells(each: Result) -> tuple[str, ...]:
+    """A result as a row under HEAD."""
+    figures = (number(each.ours), number(each.reference))
+    rest = (each.bench.reference, number(each.ratio), str(len(each.pairs)), str(each.steal_ticks))
+    return (each.bench.name, each.bench.unit, *figures, *rest)
+
+
+def table(results: Sequence[Result]) -> Table:
+    """For a terminal."""
+    shown = Table(*HEAD)
+    for each in results:
+        shown.add_row(*cells(each))
+    return shown
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """For a page."""
+    rows = [HEAD, ("---",) * len(HEAD), *map(cells, results)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
