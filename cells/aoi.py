@@ -12,26 +12,20 @@ from cellrt import (
     Result,
     Route,
     Sequence,
-    State,
     Step,
     Var,
     always,
     to,
 )
 from cellrt.blocks import DIV
-from cells.station import Station
-from cells.work import (
-    SETTLED_NS,
-    VIEWED,
-    condemn,
-)
+from cells.inspection import UNHOLDING, Inspection
+from cells.work import VIEWED, condemn
 
 CALLS_MOST = 5
 """No board counts for more in the rate of calls: one that is lost altogether is no storm."""
-UNHOLDING = int(State.UNHOLDING)
 
 
-class Aoi(Station):
+class Aoi(Inspection):
     """Looks at each soldered board, a second time where the first look called anything.
 
     Of 300 parts at 500 ppm of false calls one board in seven has at least one, three times as many as
@@ -39,31 +33,20 @@ class Aoi(Station):
     verification: side cameras at the places called, a few seconds long. It clears nine false calls in ten, and
     no true one. What is left, some 6 % of the boards, a person verifies at the rework stand.
 
-    * A board that has failed passes through. One that cannot be read, or is another than was
-      announced, is failed and leaves by removal.
     * No call: the board is good. Calls that the second look leaves: it is failed and goes to rework.
-    * Looking takes nothing from a board: a look that was interrupted is done again.
     * A storm of calls, true or false, holds the cell until somebody unholds or resets it: `calls_ppm`,
-      over the last `storm_boards` or so, is beyond `storm_ppm`. That begins a new count. Until
+      over the last `storm_boards` or so, is beyond `storm_ppm`. Until
       then no board goes on, and none is ever passed without a look.
     """
 
-    standing: bool = Input(doc="the belt stands")
-    busy: bool = Input(doc="a look is under way")
-    look_heard: bool = Input(doc="look_start, as the machine has it")
-    done: bool = Input(doc="a look ended well")
-    looked: int = Input(doc="board that the result is of")
     looks: int = Input(doc="1: the calls are a first look's; 2: a second one's")
     calls: int = Input(doc="parts taken for defective")
     calls_missing: int = Input(doc="of these, parts that are not there")
     calls_shifted: int = Input(doc="of these, parts beyond their tolerance")
     calls_solder: int = Input(doc="of these, bad joints")
-    recipe_refused: bool = Input(doc="settings are beyond the machine's own limits")
     parts: int = Input(doc="parts in the program, as the machine has it")
 
-    run: bool = Output(safe=always(to(False)), doc="belt motor")
     again: bool = Output(safe=always(to(False)), doc="the next look is a second one")
-    look_start: bool = Output(safe=always(to(False)), doc="starts one look on its rising edge")
     parts_setpoint: int = Output(safe=always(to(0)), doc="parts in the program")
 
     parts_wanted: int = Parameter(300, unit="parts", low=1, high=2000, recipe=True)
@@ -74,7 +57,7 @@ class Aoi(Station):
     cleared: int = Var(retain=True, doc="of these, boards that the second look cleared")
 
     interlocks = (
-        *Station.interlocks,
+        *Inspection.interlocks,
         Interlock("no_storm_of_calls", Cause.NONE, Command.HOLD, only_running=True),
     )
     sequence = Sequence(
@@ -98,24 +81,11 @@ class Aoi(Station):
     def work_here(self) -> int:
         return VIEWED
 
-    def ready_to_look(self) -> bool:
-        """The board stands there, and the machine has seen the last look's start go off."""
-        return self.barcode == self.board.id and self.standing and not self.look_heard
-
-    def seen(self, look: int) -> bool:
-        """The machine has looked at this board, since it heard that it shall."""
-        of_this = self.done and self.looked == self.board.id and self.looks == look
-        return of_this and self.look_heard
-
     def seen_once(self) -> bool:
-        return self.seen(1)
+        return self.seen() and self.looks == 1
 
     def seen_twice(self) -> bool:
-        return self.seen(2)
-
-    def settled(self) -> bool:
-        """All values of the result are there."""
-        return self.step_ns() >= SETTLED_NS
+        return self.seen() and self.looks == 2
 
     def in_doubt(self) -> bool:
         return self.settled() and self.calls > 0 and not self.look_heard
@@ -124,30 +94,15 @@ class Aoi(Station):
         return self.unit.step not in (LOOKING, SETTLING, LOOKING_AGAIN, DECIDING)
 
     def set_up(self) -> bool:
-        """The machine has said that it works by the recipe, with the settings that it was sent."""
         return self.recipe_verified() and self.parts == self.parts_setpoint
 
-    def unholding(self) -> bool:
-        """Somebody has seen to the calls: count anew."""
+    def count_anew(self) -> None:
         self.calls_ppm = 0.0
-        return True
-
-    def resetting(self) -> bool:
-        """As after Held."""
-        self.calls_ppm = 0.0
-        return True
 
     def execute(self) -> None:
-        """Recipe, belt and ports; a look is switched on by its step."""
-        self.send_recipe()
         self.parts_setpoint = self.parts_wanted
-        free = self.board_gone() and self.unit.step <= FILLING and self.set_up()
-        self.run = self.convey(free, self.unit.step == DELIVER)
-        self.look_start = False
+        self.tend(self.unit.step == DELIVER)
         self.again = False
-
-    def looking(self) -> None:
-        self.look_start = True
 
     def settling(self) -> None:
         """Pass the board, or tell the machine that the next look is a second one."""
@@ -183,7 +138,6 @@ class Aoi(Station):
 
 
 _STEPS = Aoi.sequence.names
-FILLING, LOOKING, SETTLING = (_STEPS.index(s) for s in ("filling", "looking", "settling"))
-LOOKING_AGAIN, DECIDING, DELIVER = (
-    _STEPS.index(s) for s in ("looking_again", "deciding", "deliver")
+LOOKING, SETTLING, LOOKING_AGAIN, DECIDING, DELIVER = (
+    _STEPS.index(s) for s in ("looking", "settling", "looking_again", "deciding", "deliver")
 )

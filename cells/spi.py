@@ -16,7 +16,6 @@ from cellrt import (
     Record,
     Result,
     Sequence,
-    State,
     Step,
     Var,
     always,
@@ -25,8 +24,8 @@ from cellrt import (
     to,
 )
 from cellrt.blocks import DIV
-from cells.station import Station
-from cells.work import MEASURED, SETTLED_NS
+from cells.inspection import UNHOLDING, Inspection
+from cells.work import MEASURED
 
 GROUPS = 8
 WIRE_UM = 0.05
@@ -42,7 +41,6 @@ class Verdict(IntEnum):
 
 
 PASS, WARN, FAIL = (int(v) for v in (Verdict.PASS, Verdict.WARN, Verdict.FAIL))
-UNHOLDING = int(State.UNHOLDING)
 
 
 class Group(Record):
@@ -60,28 +58,19 @@ def used_pct(value: float, low: float, high: float) -> float:
     return DIV(100.0 * abs(value - middle), half, 1e6)
 
 
-class Spi(Station):
+class Spi(Inspection):
     """Measures each printed board once, and judges it here.
 
     The machine only measures: the limits are this cell's parameters, so that they are versioned with
     the recipe, every change is in the journal, and a replay judges again. 80 to 120 % of volume hold for
     the mean of each group of pads; a single pad (sigma 8 %) is given more.
 
-    * A board that has failed passes through. One that cannot be read, or is another than was
-      announced, is failed and leaves by removal.
     * A board fails when anything is beyond its limits; without paste, or printed twice, it is. It stays
       on the line's route: the reject conveyor takes it off.
     * Beyond `warn_pct` of a tolerance the board is good, and `verdict` says Warn.
-    * Measuring takes nothing from a board: one that was interrupted is done again.
-    * After `fails_most` failures in a row the cell holds until somebody unholds or resets it; that
-      begins a new count.
+    * After `fails_most` failures in a row the cell holds until somebody unholds or resets it.
     """
 
-    standing: bool = Input(doc="the belt stands")
-    busy: bool = Input(doc="a look is under way")
-    look_heard: bool = Input(doc="look_start, as the machine has it")
-    done: bool = Input(doc="a look ended well")
-    looked: int = Input(doc="board that the result is of")
     groups: Array[Group] = array(GROUPS)
     offset_x_um: float = Input(unit="um", low=-500.0, high=500.0)
     offset_y_um: float = Input(unit="um", low=-500.0, high=500.0)
@@ -91,11 +80,8 @@ class Spi(Station):
     area_pct: float = Input(unit="%", low=0.0, high=500.0, doc="mean of all pads")
     least_pct: float = Input(unit="%", low=0.0, high=1000.0, doc="volume of the emptiest pad")
     most_pct: float = Input(unit="%", low=0.0, high=1000.0, doc="volume of the fullest pad")
-    recipe_refused: bool = Input(doc="settings are beyond the machine's own limits")
     stencil_um: float = Input(unit="um", low=0.0, high=500.0, doc="as the machine has it")
 
-    run: bool = Output(safe=always(to(False)), doc="belt motor")
-    look_start: bool = Output(safe=always(to(False)), doc="starts one look on its rising edge")
     stencil_setpoint_um: float = Output(safe=always(to(0.0)), unit="um", low=0.0, high=500.0)
 
     stencil_um_wanted: float = Parameter(120.0, unit="um", low=80.0, high=200.0, recipe=True)
@@ -116,7 +102,7 @@ class Spi(Station):
     fails_in_row: int = Var(retain=True, doc="boards failed since the last good one")
 
     interlocks = (
-        *Station.interlocks,
+        *Inspection.interlocks,
         Interlock("few_fails_in_row", Cause.NONE, Command.HOLD, only_running=True),
     )
     sequence = Sequence(
@@ -147,46 +133,23 @@ class Spi(Station):
     def work_here(self) -> int:
         return MEASURED
 
-    def ready_to_look(self) -> bool:
-        """The board stands there, and the machine has seen the last look's start go off."""
-        return self.barcode == self.board.id and self.standing and not self.look_heard
-
-    def seen(self) -> bool:
-        """The machine has looked at this board, since it heard that it shall."""
-        return self.look_heard and self.done and self.looked == self.board.id
-
     def work_complete(self) -> bool:
         return self.unit.step not in (LOOKING, SETTLING)
 
     def set_up(self) -> bool:
-        """The machine has said that it works by the recipe, with the settings that it was sent."""
         well = abs(self.stencil_um - self.stencil_setpoint_um) <= WIRE_UM
         return well and self.recipe_verified()
 
-    def unholding(self) -> bool:
-        """Somebody has seen to it that boards fail: count anew."""
+    def count_anew(self) -> None:
         self.fails_in_row = 0
-        return True
-
-    def resetting(self) -> bool:
-        """As after Held."""
-        self.fails_in_row = 0
-        return True
 
     def execute(self) -> None:
-        """Recipe, belt and ports; a look is switched on by its step."""
-        self.send_recipe()
         self.stencil_setpoint_um = self.stencil_um_wanted
-        free = self.board_gone() and self.unit.step <= FILLING and self.set_up()
-        self.run = self.convey(free, self.unit.step == DELIVER)
-        self.look_start = False
-
-    def looking(self) -> None:
-        self.look_start = True
+        self.tend(self.unit.step == DELIVER)
 
     def settling(self) -> None:
         """The verdict, once."""
-        if self.step_ns() >= SETTLED_NS and self.board.work_done & MEASURED == 0:
+        if self.settled() and self.board.work_done & MEASURED == 0:
             self.board.work_done |= MEASURED
             self.used_up_pct = self.most_used_pct()
             self.judge()
@@ -221,6 +184,4 @@ class Spi(Station):
 
 
 _STEPS = Spi.sequence.names
-FILLING, LOOKING, SETTLING, DELIVER = (
-    _STEPS.index(s) for s in ("filling", "looking", "settling", "deliver")
-)
+LOOKING, SETTLING, DELIVER = (_STEPS.index(s) for s in ("looking", "settling", "deliver"))

@@ -13,7 +13,7 @@ from hw_sim.belt import Board
 from hw_sim.device import SimDevice
 from hw_sim.points import WATCHDOG_NODES, bit, opcua_map, u32
 from hw_sim.recipe import Recipe
-from hw_sim.stage import Stage
+from hw_sim.stage import STAGE_INPUTS, STAGE_OUTPUTS, Stage
 
 LEAST_S, MORE_S = 12.0, 2.0
 AGAIN_S = 3.5
@@ -103,33 +103,19 @@ class Aoi(SimDevice):
     device_map: ClassVar[DeviceMap] = opcua_map(
         namespace="urn:hw-sim:aoi",
         inputs=(
-            bit("stage.at_entry", "Belt.AtEntry"),
-            bit("stage.at_stop", "Belt.AtStop"),
-            bit("stage.standing", "Belt.Standing"),
-            u32("stage.barcode", "Scanner.Barcode"),
+            *STAGE_INPUTS,
             u32("calls", "Result.Calls"),
             u32("calls_missing", "Result.Missing"),
             u32("calls_shifted", "Result.Shifted"),
             u32("calls_solder", "Result.Solder"),
             u32("looks", "Result.Looks"),
-            u32("stage.looked", "Result.Board"),
-            bit("stage.busy", "Look.Busy"),
-            bit("stage.heard", "Look.Heard"),
-            bit("stage.done", "Look.Done"),
-            bit("stage.fault", "Look.Fault"),
-            u32("recipe.active", "Recipe.Active"),
-            u32("recipe.version_active", "Recipe.VersionActive"),
-            bit("recipe.refused", "Recipe.Refused"),
             u32("parts", "Recipe.PartsActive"),
             bit("power_on", "PowerOn"),
             *WATCHDOG_NODES,
         ),
         outputs=(
-            bit("stage.run", "Belt.Run"),
+            *STAGE_OUTPUTS,
             bit("again", "Look.Again"),
-            bit("stage.look_start", "Look.Start"),
-            u32("recipe.number", "Recipe.Number"),
-            u32("recipe.version", "Recipe.Version"),
             u32("parts_setpoint", "Recipe.Parts"),
         ),
     )

@@ -9,9 +9,9 @@ from cellrt.tags import Array, Record, Var, array
 from cellrt.wire import DeviceMap
 from hw_sim.belt import Board
 from hw_sim.device import SimDevice
-from hw_sim.points import WATCHDOG_NODES, Points, bit, f64, opcua_map, u32
+from hw_sim.points import WATCHDOG_NODES, Points, bit, f64, opcua_map
 from hw_sim.recipe import Recipe
-from hw_sim.stage import Stage
+from hw_sim.stage import STAGE_INPUTS, STAGE_OUTPUTS, Stage
 
 LEAST_S, MORE_S = 8.0, 4.0
 GAUGE_SIGMA_UM, GAUGE_SIGMA_MDEG = 1.0, 0.5
@@ -82,10 +82,7 @@ class Spi(SimDevice):
     device_map: ClassVar[DeviceMap] = opcua_map(
         namespace="urn:hw-sim:spi",
         inputs=(
-            bit("stage.at_entry", "Belt.AtEntry"),
-            bit("stage.at_stop", "Belt.AtStop"),
-            bit("stage.standing", "Belt.Standing"),
-            u32("stage.barcode", "Scanner.Barcode"),
+            *STAGE_INPUTS,
             *(p for n in range(GROUPS) for p in _group(n)),
             f64("offset_x_um", "Result.OffsetX"),
             f64("offset_y_um", "Result.OffsetY"),
@@ -95,23 +92,12 @@ class Spi(SimDevice):
             f64("area_pct", "Result.Area"),
             f64("least_pct", "Result.LeastVolume"),
             f64("most_pct", "Result.MostVolume"),
-            u32("stage.looked", "Result.Board"),
-            bit("stage.busy", "Look.Busy"),
-            bit("stage.heard", "Look.Heard"),
-            bit("stage.done", "Look.Done"),
-            bit("stage.fault", "Look.Fault"),
-            u32("recipe.active", "Recipe.Active"),
-            u32("recipe.version_active", "Recipe.VersionActive"),
-            bit("recipe.refused", "Recipe.Refused"),
             f64("stencil_um", "Recipe.StencilActive"),
             bit("power_on", "PowerOn"),
             *WATCHDOG_NODES,
         ),
         outputs=(
-            bit("stage.run", "Belt.Run"),
-            bit("stage.look_start", "Look.Start"),
-            u32("recipe.number", "Recipe.Number"),
-            u32("recipe.version", "Recipe.Version"),
+            *STAGE_OUTPUTS,
             f64("stencil_setpoint_um", "Recipe.Stencil"),
         ),
     )

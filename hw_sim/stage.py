@@ -5,11 +5,34 @@ from __future__ import annotations
 from cellrt.tags import Record, Var
 from hw_sim.belt import Belt
 from hw_sim.device import Contactor, countdown
+from hw_sim.points import bit, u32
 
 STAGE_MM = 400.0
 STAGE_MM_S = 200.0
 ENTRY_MM = 30.0
 STOP_MM = 350.0
+
+STAGE_INPUTS = (
+    bit("stage.at_entry", "Belt.AtEntry"),
+    bit("stage.at_stop", "Belt.AtStop"),
+    bit("stage.standing", "Belt.Standing"),
+    u32("stage.barcode", "Scanner.Barcode"),
+    u32("stage.looked", "Result.Board"),
+    bit("stage.busy", "Look.Busy"),
+    bit("stage.heard", "Look.Heard"),
+    bit("stage.done", "Look.Done"),
+    bit("stage.fault", "Look.Fault"),
+    u32("recipe.active", "Recipe.Active"),
+    u32("recipe.version_active", "Recipe.VersionActive"),
+    bit("recipe.refused", "Recipe.Refused"),
+)
+STAGE_OUTPUTS = (
+    bit("stage.run", "Belt.Run"),
+    bit("stage.look_start", "Look.Start"),
+    u32("recipe.number", "Recipe.Number"),
+    u32("recipe.version", "Recipe.Version"),
+)
+"""Nodes of a machine's `stage` and of its `recipe`."""
 
 
 class Stage(Record):
