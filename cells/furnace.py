@@ -19,13 +19,15 @@ ANEW_NS = 300 * MS
 """A command that was off for so long was seen off: what comes after it is given anew."""
 FANS_OFF_DEGC = 80.0
 
-CLEARING = int(State.CLEARING)
+CLEARING, UNHOLDING = int(State.CLEARING), int(State.UNHOLDING)
 
 
 class Furnace(Machine):
     """Heat and drives; which boards come and go is its heir's.
 
     * Heaters are on only while the chain moves.
+    * Zones that are not all warm within `warm_within_s` are a fault; who unholds gives them that time
+      again.
     * Settings change only while no board is inside, and ones by which boards would not be soldered
       well, as far as can be reckoned, do not fit.
     * A drive that lost the line obeys only a command that is given anew: who clears the oven gives it.
@@ -73,6 +75,13 @@ class Furnace(Machine):
         doc="with which the product follows the oven's air, from its profiling run",
     )
     tolerance_K: float = Parameter(3.0, unit="K", low=0.5, high=10.0, doc="of a warm zone")
+    warm_within_s: float = Parameter(
+        2700.0,
+        unit="s",
+        low=300.0,
+        high=7200.0,
+        doc="heaters on, the oven is warm by then; from cold it takes some 1,600 s",
+    )
 
     count: int = Var(retain=True, doc="boards on the chain")
     deaf: bool = Var(doc="the chain's drive may have lost the line; until cleared")
@@ -84,6 +93,8 @@ class Furnace(Machine):
     number_now: int = Var(retain=True, doc="recipe of the boards inside")
     version_now: int = Var(retain=True, doc="its version")
     off_K: float = Var(unit="K", doc="of the zone that is farthest from its setpoint")
+    off_zone: int = Var(doc="which one that is, from 1")
+    warming_s: float = Var(unit="s", doc="how long the heaters have been on and the oven not warm")
     settled_s: float = Var(unit="s", doc="how long all zones have been within their tolerance")
     warm: bool = Var(doc="all zones are at their temperatures")
     released: bool = Var(doc="it was warm since the heaters came on")
@@ -105,6 +116,10 @@ class Furnace(Machine):
 
     def zones_well(self) -> bool:
         return not self.released or self.off_K <= ALARM_K
+
+    def warm_in_time(self) -> bool:
+        """No heater is too weak, or dead, for its zone: `off_zone` says which."""
+        return self.warming_s <= self.warm_within_s
 
     def fans_turn(self) -> bool:
         return self.fans_well or not self.released
@@ -179,12 +194,16 @@ class Furnace(Machine):
         self.off_K = 0.0
         hottest_degC = 0.0
         for n in range(ZONES):
-            self.off_K = max(self.off_K, self.zones[n].control(on, self.dt_s))
+            off_K = self.zones[n].control(on, self.dt_s)
+            if off_K > self.off_K:
+                self.off_K, self.off_zone = off_K, n + 1
             hottest_degC = max(hottest_degC, self.zones[n].temperature_degC)
         inside = on and self.off_K <= self.tolerance_K
         self.settled_s = self.settled_s + self.dt_s if inside else 0.0
         self.warm = self.settled_s >= SETTLED_S
         self.released = on and (self.released or self.warm)
+        waits = on and not self.warm and self.unit.state != UNHOLDING
+        self.warming_s = self.warming_s + self.dt_s if waits else 0.0
         self.fans_anew = fans_on and self.gives_anew()
         cools = fans_on and hottest_degC > FANS_OFF_DEGC
         self.fans_run = (self.chain_run or cools) and not self.fans_anew

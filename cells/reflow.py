@@ -53,7 +53,7 @@ class Reflow(Furnace):
       Abort, up to the exit, but by e-stop. Starved or blocked the chain runs on.
     * A board that would run into the one waiting at the exit stops the chain.
     * A jam stops the chain, and every board inside is suspect.
-    * A zone or fan that fails holds the oven; each board is judged by its own profile.
+    * A zone or fan that fails, or a warm-up that takes too long, holds the oven; each board is judged by its own profile.
     * A board too hot for its parts is scrap; one outside the paste's window, or suspect, goes to rework.
     """
 
@@ -86,6 +86,7 @@ class Reflow(Furnace):
         Interlock("chain_free", Cause.PROCESS),
         Interlock("chain_turns", Cause.PROCESS),
         Interlock("zones_well", Cause.NONE, Command.HOLD, only_running=True),
+        Interlock("warm_in_time", Cause.NONE, Command.HOLD, only_running=True),
         Interlock("fans_turn", Cause.NONE, Command.HOLD, only_running=True),
     )
     sequence = Sequence(

@@ -275,6 +275,27 @@ def test_zone_or_fan_failed_oven_is_held_and_runs_out(
     conserved(full)
 
 
+def test_heater_dead_from_the_start_oven_is_held_in_time_and_says_which_zone(
+    line: OvenLine, begun: Saved
+) -> None:
+    line.take_up(begun).command("loader", Command.HOLD)
+    line.until(lambda: line["reflow.count"] == 0 and line["reflow.leaving.id"] == 0, 600.0)
+    line.plant["reflow.zones.4.burnt_out"] = True
+    line.plant["reflow.zones.4.temperature_degC"] = 60.0
+    line.tags["reflow.warm_within_s"] = 300.0
+    line.tags["reflow.released"] = False
+    line.go(290.0)
+    assert line.state() in WORKING and not line["reflow.warm"]
+    line.until(lambda: line.state() is State.HELD, 20.0)
+    held_by = Reflow.interlocks[int(line["reflow.unit.first_out"]) - 2].condition
+    assert (held_by, line["reflow.off_zone"]) == ("warm_in_time", 5)
+    line.plant["reflow.zones.4.burnt_out"] = False
+    line.plant["reflow.zones.4.temperature_degC"] = line["reflow.zone_5_degC"]
+    line.command("reflow", Command.UNHOLD)
+    line.until(lambda: line["reflow.warm"], 200.0)
+    assert line.state() in WORKING
+
+
 def test_welded_relay_the_cut_out_opens_and_the_oven_is_aborted(full: OvenLine) -> None:
     full.start().plant["reflow.zones.7.welded"] = True
     full.until(lambda: full["reflow.cut_out_open"], 900.0)
