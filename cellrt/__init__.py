@@ -6,7 +6,7 @@ What a cell's author needs is here; the rest of the package is what runs it.
 from cellrt.cell import Cell
 from cellrt.compiled import compiled
 from cellrt.handover import Board, Infeed, Link, Outfeed, Result, Route, Transfer
-from cellrt.interlock import Cause, Interlock, always, hold, keep, run_out, safe, to
+from cellrt.interlock import Cause, Interlock, always, hold, keep, run_out, safe, stay, to
 from cellrt.packml import Command, Mode, State, Trigger
 from cellrt.recipe import Recipe
 from cellrt.sequence import Sequence, Step
@@ -51,5 +51,6 @@ __all__ = [
     "keep",
     "run_out",
     "safe",
+    "stay",
     "to",
 ]

@@ -32,11 +32,12 @@ class Kind(IntEnum):
     HOLD = 1
     RUN_OUT = 2
     KEEP = 3
+    STAY = 4
 
 
 @dataclass(frozen=True)
 class Reaction:
-    """One output's answer to one cause: `value` at once, or after `after_s`, or when the scan ends."""
+    """One output's answer to one cause: `value` at once, or after `after_s`, or when the cause or the scan ends."""
 
     kind: Kind
     value: bool | int | float
@@ -56,6 +57,14 @@ def to(value: bool | int | float) -> Reaction:
 def hold(after_s: float, value: bool | int | float) -> Reaction:
     """Keep the last value for `after_s`, then go to `value`."""
     return Reaction(Kind.HOLD, value, after_s)
+
+
+def stay(value: bool | int | float) -> Reaction:
+    """Keep the last value as long as the cause lasts; `value` follows when a milder one takes over.
+
+    For what must neither let go nor move behind an emergency stop: a clamp with work in it.
+    """
+    return Reaction(Kind.STAY, value)
 
 
 def run_out(after_s: float, value: bool | int | float) -> Reaction:

@@ -16,6 +16,7 @@ from cellrt import (
     always,
     hold,
     safe,
+    stay,
     to,
 )
 from cellrt.blocks import LIMIT
@@ -25,6 +26,8 @@ from cells.work import PRINTED, READ_WITHIN_NS, identify
 N_A_PCT = -10.0 / 3.0
 """A softer squeegee leaves more paste: so much pressure for each % of volume."""
 MOST_CORRECTION_N = 15.0
+PRINT_S = 25.0
+"""The machine's own print is over by then."""
 WIRE_N, WIRE_MM_S = 0.1, 0.1
 """Resolution of the settings on the wire."""
 
@@ -71,12 +74,13 @@ class Printer(Station):
     clamp: bool = Output(
         safe=safe(
             stop=to(False),
-            process=hold(2.0, False),
-            comms=hold(2.0, False),
-            guard=hold(2.0, False),
-            estop=to(False),
+            process=hold(PRINT_S, False),
+            comms=hold(PRINT_S, False),
+            guard=stay(False),
+            estop=stay(False),
         ),
-        doc="a stroke under way ends before the board is let go",
+        doc="a print under way ends by itself before the board is let go; whoever stopped it by "
+        "e-stop or guard finds clamp and squeegee as they were, until the cell is cleared",
     )
     print_start: bool = Output(safe=always(to(False)), doc="starts one print on its rising edge")
     wipe_start: bool = Output(safe=always(to(False)), doc="starts one wipe on its rising edge")
@@ -122,7 +126,7 @@ class Printer(Station):
         Step("filling", {"has_board": "judging", "none_came": "empty"}, within_s=20.0),
         Step("judging", {"done_with": "deliver", "ready_to_print": "clamping"}),
         Step("clamping", {"clamped": "stroke"}, within_s=3.0),
-        Step("stroke", {"print_done": "releasing"}, within_s=25.0),
+        Step("stroke", {"print_done": "releasing"}, within_s=PRINT_S),
         Step("releasing", {"unclamped": "deliver"}, within_s=3.0),
         Step("deliver", {"transport_out": "emptying", "board_gone": "empty"}),
         Step("emptying", {"board_gone": "empty", "board_kept": "deliver"}, within_s=30.0),

@@ -26,7 +26,9 @@ IDLE, ALIGN, STROKE, SEPARATE = (int(p) for p in Phase)
 
 
 class Clamp(Record):
-    """Air closes it, a spring opens it."""
+    """Air closes and opens it, by a valve that stays where it is without power: what is clamped is
+    held until a live command lets it go.
+    """
 
     valve: Contactor
     closed: float = Var(doc="0 open .. 1 closed")
@@ -35,7 +37,7 @@ class Clamp(Record):
         step = dt_s / CLAMP_S
         if self.valve.obey(command, live):
             self.closed = min(1.0, self.closed + step)
-        else:
+        elif live and not command:
             self.closed = max(0.0, self.closed - step)
 
 

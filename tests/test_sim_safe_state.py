@@ -114,18 +114,26 @@ def test_running_power_cut_stops_every_belt_whatever_is_commanded() -> None:
     assert bench.read("coupler.counter") != 0
 
 
-def test_clamp_without_power_opens_and_does_not_close_again_by_itself() -> None:
+@pytest.mark.parametrize("closing_s", [0.2, 1.0])
+def test_clamp_without_power_stays_where_it_is_and_with_it_again_too(closing_s: float) -> None:
     bench = Bench()
-    bench.clamp()
+    bench.set({"printer.clamp": True})
+    bench.run(closing_s)
     bench.set({"safety.panel_estop_pressed": True})
-    bench.run(1.0)
-    assert bench.read("printer.unclamped")
+    bench.step()
+    where = bench.read("printer.clamp_jaw.closed")
+    assert where == pytest.approx(min(closing_s / 0.4, 1.0), abs=0.1)
+    for command in (True, False, True):
+        bench.set({"printer.clamp": command})
+        bench.run(1.0)
+        assert bench.read("printer.clamp_jaw.closed") == where
     bench.set({"safety.panel_estop_pressed": False})
     bench.press_reset()
     bench.run(1.0)
-    assert bench.read("printer.unclamped")
+    assert bench.read("printer.clamp_jaw.closed") == where
     bench.set({"printer.clamp": False})
-    bench.step()
+    bench.run(1.0)
+    assert bench.read("printer.unclamped")
     bench.clamp()
 
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from scada_line import device, line_of
 
-from cellrt import Cause, Cell, Output, Var, always, hold, keep, run_out, safe, to
+from cellrt import Cause, Cell, Output, Var, always, hold, keep, run_out, safe, stay, to
 from cellrt.line.spec import CellSpec
 from cellrt.scan.events import Event, emit
 from cellrt.scan.executive import outputs_to_rest
 from cellrt.scan.plan import OUTPUT_HEAD, Plan
 from cellrt.scan.runner import Runner
+from cellrt.scan.step import write
 from cellrt.scan.tables import EVENTS_A_SCAN
 from cellrt.wire import Point, Wire
 
@@ -140,6 +141,29 @@ def test_output_that_has_run_out_stays_off_when_the_cause_changes() -> None:
         sent.append(int(runner.work.outputs[OUTPUT_HEAD]))
     assert sent[:400] == [1] * 400, "it runs out first"
     assert not any(sent[600:]), "neither Abort nor Clear brings it back"
+
+
+class Vice(Cell):
+    """Lets go only when nothing is amiss any more."""
+
+    grip: bool = Output(safe=safe(to(False), to(False), stay(False), stay(False), stay(False)))
+
+
+def test_output_that_stays_keeps_its_last_value_until_a_milder_cause_takes_over() -> None:
+    io = device("io", {})
+    grip = Point("grip", "coil:0", Wire.BOOL)
+    io = dataclasses.replace(io, map=dataclasses.replace(io.map, outputs=(grip,)))
+    reactions = {"grip": Vice.fields["grip"].safe or {}}
+    spec = CellSpec("vice", Vice, {}, {"grip": ("io", "grip")}, reactions)
+    runner = Runner(line_of("vice", [io], {"vice": spec}), compiled=False)
+    runner.work.outputs[OUTPUT_HEAD] = 1
+
+    def sent(cause: Cause, after_s: float) -> int:
+        runner.image.write(runner.plan.layout.find("vice.unit.cause"), int(cause))
+        write(runner.tables, runner.work, round(after_s * 1e9), 1, 1)
+        return int(runner.work.outputs[OUTPUT_HEAD])
+
+    assert [sent(Cause.GUARD, 1e6), sent(Cause.ESTOP, 2e6), sent(Cause.STOP, 3e6)] == [1, 1, 0]
 
 
 class Caller(Cell):

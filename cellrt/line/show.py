@@ -50,12 +50,14 @@ def reactions_text(reactions: Reactions) -> str:
 
 
 def _reaction_text(reaction: Reaction) -> str:
-    way = {Kind.TO: "", Kind.HOLD: "hold ", Kind.RUN_OUT: "run out ", Kind.KEEP: "logic, then "}[
-        reaction.kind
-    ]
-    return (
-        f"{way}{reaction.after_s:g} s, {_value(reaction.value)}" if way else _value(reaction.value)
-    )
+    way = {
+        Kind.TO: "",
+        Kind.HOLD: f"hold {reaction.after_s:g} s, ",
+        Kind.RUN_OUT: f"run out {reaction.after_s:g} s, ",
+        Kind.KEEP: "logic, then ",
+        Kind.STAY: "stay, then ",
+    }[reaction.kind]
+    return way + _value(reaction.value)
 
 
 def _value(value: bool | int | float) -> str:

@@ -13,7 +13,7 @@ from cellrt.scan.tables import Tables, Work
 from cellrt.wire import Floats, Ints, gather, scatter
 
 STOP = int(Cause.STOP)
-TO, RUN_OUT, KEEP = int(Kind.TO), int(Kind.RUN_OUT), int(Kind.KEEP)
+TO, RUN_OUT, KEEP, STAY = int(Kind.TO), int(Kind.RUN_OUT), int(Kind.KEEP), int(Kind.STAY)
 
 
 @compiled
@@ -82,7 +82,7 @@ def write(tables: Tables, work: Work, now_ns: int, scan: int, epoch: int) -> Non
         elif kind == KEEP or (kind == RUN_OUT and for_ns < after_ns):
             send(tables, work, n, raw)
             continue
-        elif kind == TO or for_ns >= after_ns:
+        elif kind == TO or (kind != STAY and for_ns >= after_ns):
             outputs[raw] = gate[at + 2]
         scatter(tables.outputs, n, n + 1, outputs, work.output_reals, image)
     outputs[0], outputs[1] = scan, epoch
