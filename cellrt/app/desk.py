@@ -166,7 +166,7 @@ def show_points(
     device: Annotated[str, typer.Argument(help="one device only")] = "",
     line: LineName = "",
 ) -> None:
-    """Every point of a running line's devices: address, raw value, value, quality, tags, forces."""
+    """Every point of a running line's devices: raw value, value, unit, forces, address, tags; quality and age."""
     from cellrt.app.points import show
 
     with refusals():

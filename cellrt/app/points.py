@@ -1,70 +1,159 @@
-"""`cellrt io`: every point of a line's devices, for checking out the wiring."""
+"""`cellrt io`: every point of a line's devices, for checking out the wiring.
+
+On a terminal a table that scrolls, since a line has more points than a screen has rows; else printed once.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable, Footer, Static
+
+from cellrt.runtime.control import ControlError
 
 LOOK_EVERY_S = 0.2
-WIDTH_PIPED = 160
+WIDTH_PIPED = 200
 
-Look = Callable[[], list[dict[str, Any]]]
-"""The points as they are now."""
+COLUMNS = ("point", "", "raw", "value", "unit", "forced", "address", "tags", "wire")
+"""What is looked at first stands first: on a narrow terminal the rest is a key away."""
+
+NUMBERS = ("raw", "value")
+BAD, FORCED = "bold red", "bold black on yellow"
+
+Row = dict[str, Any]
+Look = Callable[[], list[Row]]
+"""The points as they are now. Raises ControlError."""
 
 
 def show(look: Look) -> None:
-    """Live on a terminal, until Ctrl-C; else once. Raises ControlError."""
-    console = Console()
-    if not console.is_terminal:
-        Console(width=WIDTH_PIPED).print(table(look()))
-        return
-    with suppress(KeyboardInterrupt), Live(table(look()), console=console, screen=True) as live:
-        while True:
-            time.sleep(LOOK_EVERY_S)
-            live.update(table(look()))
+    """Live on a terminal, until q or Ctrl-C; else once. Raises ControlError."""
+    console, points = Console(), look()
+    if console.is_terminal:
+        Points(look).run()
+    else:
+        Console(width=WIDTH_PIPED).print(table(points), soft_wrap=True)
 
 
-def table(points: list[dict[str, Any]]) -> Table:
-    """One row a point; what is forced and what is bad stands out."""
-    shown = Table()
-    for name in (
-        "device",
-        "",
-        "point",
-        "address",
-        "wire",
-        "raw",
-        "value",
-        "quality",
-        "tags",
-        "forced",
-    ):
-        shown.add_column(name, justify="right" if name in ("raw", "value") else "left")
+class Points(App[None]):
+    """The screen: how each device is, and below that its points."""
+
+    TITLE = "cellrt io"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "forced", "forced ones only"),
+        Binding("q", "quit", "quit"),
+    ]
+    CSS = """
+    #devices { height: auto; text-style: bold; }
+    DataTable { height: 1fr; }
+    """
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self._look = look
+        self._forced_only = False
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="devices")
+        yield DataTable(cursor_type="row", fixed_columns=1)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Build the table once; look now and then every LOOK_EVERY_S."""
+        for name in COLUMNS:
+            self.query_one(DataTable).add_column(name, key=name)
+        self.look()
+        self.set_interval(LOOK_EVERY_S, self.look)
+
+    def look(self) -> None:
+        """Ask the line, and write each point's row in its place, so that the cursor stays."""
+        devices = self.query_one("#devices", Static)
+        try:
+            points = self._look()
+        except ControlError as error:
+            devices.update(Text(str(error), style=BAD))
+            return
+        devices.update(health(points))
+        rows = {
+            _name(p): cells(p) for p in points if p["forced"] is not None or not self._forced_only
+        }
+        shown = self.query_one(DataTable)
+        if list(rows) != [key.value for key in shown.rows]:
+            shown.clear()
+            for key, row in rows.items():
+                shown.add_row(*row, key=key)
+            return
+        for key, row in rows.items():
+            for name, value in zip(COLUMNS, row, strict=True):
+                before = shown.get_cell(key, name)
+                if (before.plain, before.style) != (value.plain, value.style):
+                    shown.update_cell(key, name, value, update_width=True)
+
+    def action_forced(self) -> None:
+        """Show forced points only, or all of them again."""
+        self._forced_only = not self._forced_only
+        self.look()
+
+
+def health(points: list[Row]) -> Text:
+    """Each device in a few words: whether its inputs count, and when it was last heard."""
+    told = Text()
+    for device, (good, age_s) in {p["device"]: (p["good"], p["age_s"]) for p in points}.items():
+        heard = "never heard" if age_s is None else f"{age_s:.1f} s ago"
+        told.append(f"{device} ")
+        told.append(f"{'good' if good else 'BAD'}, {heard}", style="green" if good else BAD)
+        told.append("   ")
+    return told
+
+
+def table(points: list[Row]) -> Table:
+    """The same to be printed."""
+    shown = Table(caption=health(points), caption_justify="left")
+    for name in COLUMNS:
+        shown.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
     for p in points:
-        forced = "" if p["forced"] is None else f"FORCED {_shown(p['forced'])}"
-        shown.add_row(
-            p["device"],
-            {"input": "in", "output": "out"}[p["role"]],
-            p["point"],
-            p["address"],
-            p["wire"],
-            _shown(p["raw"]),
-            _shown(p["value"]),
-            Text("good" if p["good"] else "BAD", style="" if p["good"] else "bold red"),
-            ", ".join(p["tags"]) or "-",
-            Text(forced, style="bold red"),
-        )
+        shown.add_row(*cells(p))
     return shown
 
 
-def _shown(value: bool | int | float | None) -> str:
+def cells(p: Row) -> list[Text]:
+    """A point's row. What is bad is told by its value's colour and in the devices' line, what is forced
+    by its own column and by its name's colour.
+    """
+    forced = p["forced"] is not None
+    style = "" if p["good"] else BAD
+    return [
+        Text(_name(p), style=FORCED if forced else style),
+        Text({"input": "in", "output": "out"}[p["role"]]),
+        Text(_shown(p["raw"]), style=style, justify="right"),
+        Text(_shown(p["value"]), style=style, justify="right"),
+        Text(p["unit"]),
+        Text(_shown(p["forced"]) if forced else "", style=FORCED),
+        Text(p["address"]),
+        Text(", ".join(p["tags"]) or "-"),
+        Text(p["wire"]),
+    ]
+
+
+def _name(p: Row) -> str:
+    return f"{p['device']}.{p['point']}"
+
+
+def _shown(value: bool | float | None) -> str:
+    """A bool as a terminal's lamp shows it; a float by its point, with up to six digits.
+
+    >>> _shown(True), _shown(22.0), _shown(0.1 * 73), _shown(22)
+    ('1', '22.0', '7.3', '22')
+    """
     if value is None:
         return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return str(int(value))
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{text}.0" if isinstance(value, float) and text.lstrip("-").isdecimal() else text

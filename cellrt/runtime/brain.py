@@ -25,6 +25,7 @@ from cellrt.runtime.control import ControlServer
 from cellrt.runtime.region import Status
 from cellrt.runtime.sender import Sender
 from cellrt.scan.commands import Operation, Origin, Refusal
+from cellrt.scan.plan import Sample
 from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.shared.memory import Role
 from cellrt.shared.ring import RingReader
@@ -55,6 +56,7 @@ class Brain:
         self._figures = TripleWriter(section("figures"))
         self.recent: deque[Entry] = deque(maxlen=200)
         self.snapshot: Snapshot | None = None
+        self._heard: dict[str, tuple[int, int]] = {}
         epoch, first = station.region.epoch, time.monotonic_ns() // 1000
         self.supervisor = Supervisor(self.plan, Commander(epoch, Origin.SUPERVISOR, first))
         kept = (
@@ -100,6 +102,7 @@ class Brain:
         self.save_recording()
         if self._snapshots.take(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
+            self._note_samples(self.snapshot)
         if self.snapshot is None:
             return
         goal = self.supervisor.goal
@@ -109,6 +112,19 @@ class Brain:
         if goal is not self.supervisor.goal:
             self._log.warning("goal", was=goal.value, now=self.supervisor.goal.value)
         self._keep()
+
+    def _note_samples(self, snapshot: Snapshot) -> None:
+        """Which devices have sent something since the snapshot before."""
+        for sample in self.plan.samples:
+            number, name = int(snapshot.samples[sample.base]), sample.device.name
+            if number and number != self._heard.get(name, (0, 0))[0]:
+                self._heard[name] = number, snapshot.monotonic_ns
+
+    def age_s(self, sample: Sample) -> float | None:
+        """Wall time since a device's last sample, to a tick; None if none ever came."""
+        if self.snapshot is None or sample.device.name not in self._heard:
+            return None
+        return (self.snapshot.monotonic_ns - self._heard[sample.device.name][1]) / 1e9
 
     def pursue(self, goal: Goal) -> None:
         """What an operator wants of the line."""

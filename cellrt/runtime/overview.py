@@ -48,7 +48,8 @@ def _cell(brain: Brain, cell: str) -> Row:
 
 
 def points(brain: Brain, device: str | None) -> list[Row]:
-    """Every point of the devices, or of one: address, raw value, value, quality, tags, what it is forced to.
+    """Every point of the devices, or of one: address, raw value, value, quality, tags, what it is forced
+    to; and how old its device's sample is, None where none ever came.
 
     An input's raw value is the device's last one, forced or not; an output's is what goes out.
     """
@@ -78,7 +79,9 @@ def _point(brain: Brain, snapshot: Snapshot, terminal: Terminal) -> Row:
         "wire": point.wire.value,
         "raw": raw if raw is None or not point.wire.is_float else point.value(raw),
         "value": None if raw is None else point.value(raw),
+        "unit": terminal.tags[0].field.unit if terminal.tags else "",
         "good": good,
+        "age_s": brain.age_s(sample),
         "tags": [tag.path for tag in terminal.tags],
         "forced": force["value"] if force else None,
     }
