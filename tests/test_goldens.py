@@ -1,4 +1,4 @@
-"""Golden traces of the cells that have no machine's file of their own: one board through each."""
+"""Golden traces of the cells whose own tests have none: boards through each."""
 
 from __future__ import annotations
 
@@ -43,3 +43,22 @@ def test_board_through_a_warm_oven(line: OpenLine, golden: Golden) -> None:
     station.step(until="reflow.leaving.id", timeout_s=600.0)
     station.step(until="buffer.board.id", timeout_s=60.0)
     golden("reflow_one_board", trace)
+
+
+def test_good_board_goes_on_and_a_failed_one_aside(line: OpenLine, golden: Golden) -> None:
+    station = line(LINES / "sorting_line.toml", sim=True).start()
+    station.step(until="sorting.filling", timeout_s=60.0)
+    names = ("unit.step", "board_at_entry", "board_at_exit", "run", "push", "pusher_home")
+    trace = station.trace(*(f"sorting.{name}" for name in (*names, "board.id", "board.result")))
+    station.step(until="sorting.pushing").step(until="sorting.empty")
+    golden("sorting_two_boards", trace)
+
+
+def test_board_into_the_magazine(line: OpenLine, golden: Golden) -> None:
+    station = line(LINES / "buffer_line.toml", sim=True).start()
+    station.step(until="magazine.pulling", timeout_s=90.0)
+    names = ("unit.step", "magazine_entry", "magazine_loaded", "magazine_in_position")
+    more = ("magazine_run", "magazine_index", "board.id", "good")
+    trace = station.trace(*(f"magazine.{name}" for name in (*names, *more)))
+    station.step(until="magazine.indexing").step(until="magazine.waiting")
+    golden("magazine_one_board", trace)
