@@ -14,6 +14,7 @@ from cellrt.interlock import Cause
 from cellrt.line.spec import LineSpec
 from cellrt.narrate import Entry, Narrator, sentence, words
 from cellrt.recording.header import RecordingError
+from cellrt.recording.reader import Finding
 from cellrt.replay import Player
 from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import KEYFRAME_EVERY_NS
@@ -42,7 +43,8 @@ class Move:
 
 @dataclass(frozen=True)
 class Moves:
-    """What a tag did from `start_ns` to `end_ns`; `first` is its value before that."""
+    """What a tag did from `start_ns` to `end_ns`; `first` is its value before that. `findings`: what is odd
+    in the recording up to then."""
 
     tag: str
     unit: str
@@ -50,12 +52,14 @@ class Moves:
     end_ns: int
     first: Scalar
     moves: tuple[Move, ...]
+    findings: tuple[Finding, ...] = ()
 
     def lines(self) -> list[str]:
         """For people."""
         told = [
             f"{self.start_ns / 1e9:10.3f} s  {self.tag} = {_value(self.first)} {self.unit}".rstrip()
         ]
+        told[:0] = [f"scan {finding.scan}: {finding}" for finding in self.findings]
         for move in self.moves[:SHOWN]:
             moved = f"{_value(move.before)} -> {_value(move.after)}"
             told.append(f"{move.t_ns / 1e9:10.3f} s  scan {move.scan}: {moved}")
@@ -97,7 +101,8 @@ def at(
         raise RecordingError(
             f"{path} has no scans within {window_ns / 1e9:g} s of {t_ns / 1e9:g} s"
         )
-    return Moves(tag, leaf.field.unit, began_ns, now_ns, first, tuple(moves))
+    unit, findings = leaf.field.unit, tuple(player.reader.findings)
+    return Moves(tag, unit, began_ns, now_ns, first, tuple(moves), findings)
 
 
 class Witness:

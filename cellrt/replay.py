@@ -1,7 +1,7 @@
 """Replay: a recorded run once more, bit for bit, by the same step.
 
-Every scan's image and outputs are compared by their recorded checksum, and the whole state byte by byte
-at each keyframe, from where the replay goes on as recorded: so one difference does not hide another.
+Every scan's results are compared with the recorded ones, and the whole state byte by byte at each keyframe,
+from where the replay goes on as recorded: so one difference does not hide another.
 """
 
 from __future__ import annotations
@@ -18,18 +18,9 @@ from cellrt.compiler.entry import Progress
 from cellrt.line.spec import LineSpec
 from cellrt.recording.header import Header, edited, planned
 from cellrt.recording.reader import Finding, RecordingReader, read_one
+from cellrt.scan.plan import OUTPUT_HEAD
 from cellrt.scan.recorder import state
-from cellrt.scan.records import (
-    CHECKSUM,
-    EPOCH,
-    KEYFRAME,
-    NEXT,
-    NUMBER,
-    SCAN,
-    Tape,
-    checksum,
-    read_record,
-)
+from cellrt.scan.records import EPOCH, KEYFRAME, NEXT, NUMBER, SCAN, Tape, differ, read_record
 from cellrt.scan.runner import Runner
 from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
@@ -82,8 +73,8 @@ class Replayed:
 
     @property
     def faithful(self) -> bool:
-        """The recording is sound, and the replay did the same in every scan."""
-        return self.scans > 0 and not (self.differing or self.differences or self.findings)
+        """The replay did the same in every scan, to the last byte of state at every keyframe."""
+        return self.scans > 0 and not (self.differing or self.differences)
 
     def lines(self) -> list[str]:
         """For people."""
@@ -121,7 +112,7 @@ class Player:
     ) -> None:
         """`line` None: the line as it was recorded. Raises RecordingError, LineError, CompileError."""
         self.reader = RecordingReader(path)
-        plan = planned(self.reader.header, line)
+        plan = planned(self.reader.header, line, exactly=True)
         self.runner = Runner(plan, compiled=compiled, progress=progress)
         self.runner.inputs = self.reader.tape.inputs
         self.runner.input_reals = self.runner.inputs.view(np.float64)
@@ -133,8 +124,8 @@ class Player:
     @property
     def loaded_image(self) -> Ints:
         """Words of the image in the keyframe from which the replay went on last; `loads` counts them."""
-        plan = self.runner.plan
-        return self.reader.tape.frame[plan.input_words :][: plan.layout.nbytes // WORD]
+        header = self.reader.header
+        return self.reader.tape.frame[header.image_base :][: header.image_bytes // WORD]
 
     def run(self) -> None:
         """Replay to the end."""
@@ -154,19 +145,17 @@ class Player:
 
     def _keyframe(self, kind: int) -> None:
         """The state against the keyframe read last, then go on from this one."""
-        size, tape = self.runner.plan.input_words, self.reader.tape
+        tape = self.reader.tape
         if self._start is not None and self.reader.scan < self._start and not self.loads:
             return
-        told, at = tape.frame[size:], 0
+        told = tape.frame[self.runner.plan.input_words :]
         if kind == KEYFRAME and self.tally[LOADED]:
             ours = np.concatenate(state(self.runner.work))
             nbytes = int(np.count_nonzero(ours.view(np.uint8) != told.view(np.uint8)))
             self._note(self.reader.header.differing(ours, told) if nbytes else (), nbytes)
         else:
             self._note((), 0)
-        for words in state(self.runner.work):
-            words[:] = told[at : at + words.size]
-            at += words.size
+        restore(self.runner.work, told)
         self.tally[LOADED] = 1
         self.loads += 1
 
@@ -208,6 +197,22 @@ class Player:
     def _one_if_loaded(self, tape: Tape, data: Octets, at: int, end: int) -> int:
         """What comes before the state that the replay begins with is only read, and read fast."""
         return (self._one if self.tally[LOADED] else self._many)(tape, data, at, end)
+
+
+def same_layout(path: Path, line: LineSpec | None = None) -> bool:
+    """Today's line has every word where the recorded one had it. Raises RecordingError, LineError."""
+    header = RecordingReader(path).header
+    plan = planned(header, line)
+    steps = {name: list(cell.type.sequence.names) for name, cell in plan.line.cells.items()}
+    return plan.hash == header.plan_hash and steps == header.cells
+
+
+def restore(work: Work, told: Ints) -> None:
+    """Take up a state as a keyframe has it behind the inputs."""
+    at = 0
+    for words in state(work):
+        words[:] = told[at : at + words.size]
+        at += words.size
 
 
 def replay(
@@ -266,7 +271,7 @@ def run_records(
 def compare(w: Work, tape: Tape, tally: Ints) -> None:
     """Count a scan, and whether its results are the recorded ones."""
     tally[SCANS] += 1
-    if checksum(w) != tape.head[CHECKSUM]:
+    if differ(w.results, tape.results, OUTPUT_HEAD, w.results.size):
         tally[DIFFERING] += 1
         if tally[FIRST] < 0:
             tally[FIRST] = tape.head[NUMBER]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from cellrt.handover import Link
 from cellrt.interlock import always, to
 from cellrt.line.spec import CellSpec, DeviceSpec, HandoverSpec, LineSpec, SimSpec
-from cellrt.packml import Command, Control, Mode
+from cellrt.packml import Command, Control, Mode, State
 from cellrt.recording.file import RecordingWriter
 from cellrt.recording.header import describe
 from cellrt.scan.commands import Operation
 from cellrt.scan.plan import Plan
-from cellrt.scan.recorder import begin, longest, record_scan, recorder
+from cellrt.scan.recorder import begin, finish_recording, longest, record_scan, recorder
 from cellrt.scan.runner import Runner
 from cellrt.shared.ringfile import RingFile, RingFileReader, create
 from cellrt.wire import DeviceMap, Point, Wire
@@ -60,9 +61,15 @@ class Session:
     """A runner whose scans are recorded, and whose inputs are moved by chance; a board stands in `left`."""
 
     def __init__(
-        self, path: Path, seed: int = 1, capacity: int = RING_BYTES, *, hands: bool = False
+        self,
+        path: Path,
+        seed: int = 1,
+        capacity: int = RING_BYTES,
+        *,
+        hands: bool = False,
+        spec: LineSpec | None = None,
     ) -> None:
-        self.plan = Plan(line())
+        self.plan = Plan(spec or line())
         self.path = path
         self.runner = Runner(self.plan)
         ring_path = path.with_suffix(".ring")
@@ -80,7 +87,8 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Save the rest."""
+        """Save the rest, to the last quiet scan."""
+        finish_recording(self.recorder, self.runner.work, self.runner.inputs)
         self.save()
         self.writer.close()
 
@@ -169,3 +177,51 @@ class Session:
     def save(self) -> None:
         """What the ring has into the file."""
         self.writer.write(self.reader.drain())
+
+
+def hand_over(path: Path) -> dict[str, int]:
+    """Record how a board goes from left to right; the scans in which it did."""
+    scans: dict[str, int] = {}
+    with Session(path) as session:
+        runner = session.runner
+
+        def samples(**left: int) -> None:
+            session.sample(0, **left)
+            session.sample(1)
+
+        def state(cell: str) -> int:
+            return int(runner.image.read(session.plan.layout.find(f"{cell}.unit.state")))
+
+        def give(what: Command) -> None:
+            rows = [[n, 0, int(Operation.PACKML), n, int(what), 1 << 60, 0, 1] for n in (0, 1)]
+            samples()
+            session.scan(rows)
+
+        well = {"estop_released": 1, "guards_closed": 1}
+        session.sample(0, **well, board_at_exit=1)
+        session.sample(1, **well)
+        session.scan()
+        for what in (Command.CLEAR, Command.RESET, Command.START):
+            give(what)
+            for _ in range(4):
+                samples()
+                session.scan()
+        assert state("left") == state("right") == State.EXECUTE
+        for _ in range(20):
+            samples()
+            session.scan()
+        scans["exit clear"] = runner.scan
+        samples(board_at_exit=0)
+        session.scan()
+        for _ in range(5):
+            samples()
+            session.scan()
+        scans["arrived"] = runner.scan
+        session.sample(1, board_at_exit=1)
+        session.scan()
+        for _ in range(600):
+            samples()
+            session.scan()
+        link = session.plan.layout.find("left>right.state")
+        assert int(runner.image.read(link)) == Link.NOT_AVAILABLE_NOT_READY
+    return scans

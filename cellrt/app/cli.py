@@ -175,16 +175,24 @@ def new(
 @app.command()
 def replay(
     recording: Annotated[Path, typer.Argument(help="a recording")],
-    verify: Annotated[bool, typer.Option("--verify", help="compare every scan")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="to the bit, edited or not")] = False,
     at: Annotated[float | None, typer.Option(help="logical time in s")] = None,
     tag: Annotated[str | None, typer.Option(help="tag to look at around --at")] = None,
     line: Annotated[Path | None, typer.Option(help="line file, if not the recorded one")] = None,
+    damaged: Annotated[
+        bool, typer.Option("--damaged", help="replay what is sound of a damaged recording")
+    ] = False,
 ) -> None:
-    """Run the recorded scans again, bit for bit."""
+    """Run the recorded scans again, bit for bit; with edited cells, show theirs beside the recorded ones.
+
+    Exit code 0: the same, 1: another, 2: it cannot be replayed.
+    """
     from cellrt.app.virtual import replay_lines
 
     with refusals():
-        lines, code = replay_lines(recording, line, verify=verify, at_s=at, tag=tag)
+        lines, code = replay_lines(
+            recording, line, verify=verify, at_s=at, tag=tag, damaged=damaged
+        )
     for text in lines:
         print(text)
     raise typer.Exit(code)

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -123,6 +124,71 @@ def copy_bytes(builder: Any, target: Any, source: Any, nbytes: Any) -> None:
     """copy_bytes(target, source, nbytes): memcpy between addresses; the two must not overlap."""
     to, of = (builder.inttoptr(address, cgutils.voidptr_t) for address in (target, source))
     cgutils.raw_memcpy(builder, to, of, nbytes, 1)
+
+
+def _store(builder: Any, address: Any, value: Any, kind: Any) -> None:
+    place = builder.inttoptr(address, kind.as_pointer())
+    builder.store(builder.trunc(value, kind) if kind.width < 64 else value, place, align=1)
+
+
+@primitive(types.void(types.int64, types.int64))
+def store_64(builder: Any, address: Any, value: Any) -> None:
+    """store_64(address, value): a word at any address, aligned or not."""
+    _store(builder, address, value, _WORD)
+
+
+@primitive(types.void(types.int64, types.int64))
+def store_32(builder: Any, address: Any, value: Any) -> None:
+    """store_32(address, value): the low four bytes of a word at any address, aligned or not."""
+    _store(builder, address, value, ir.IntType(32))
+
+
+def crc_instruction(machine: str, features: str) -> str:
+    """LLVM's name of the CRC-32C of 64 bits on a processor with these features; "" where there is none."""
+    if machine in ("x86_64", "AMD64") and "+sse4.2" in features.split(","):
+        return "llvm.x86.sse42.crc32.64.64"
+    if machine in ("aarch64", "arm64") and "+crc" in features.split(","):
+        return "llvm.aarch64.crc32cx"
+    return ""
+
+
+def _features() -> str:
+    """What numba compiles for."""
+    if config.CPU_FEATURES is not None:
+        return str(config.CPU_FEATURES)
+    generic = config.CPU_NAME == "generic"
+    return "" if generic else str(llvm.get_host_cpu_features().flatten())
+
+
+_CRC_64 = crc_instruction(platform.machine(), _features())
+_CRC_8 = _CRC_64.replace("crc32.64.64", "crc32.32.8").replace("crc32cx", "crc32cb")
+CRC32C_IN_HARDWARE = bool(_CRC_64)
+"""Whether `crc32c_64` and `crc32c_8` may be compiled."""
+
+
+def _crc(builder: Any, name: str, crc: Any, address: Any, bits: int, wide: bool) -> Any:
+    """Call the instruction; on x86 the one of 64 bits has its CRC in 64, on ARM the octet's octet in 32."""
+    place = builder.inttoptr(address, ir.IntType(bits).as_pointer())
+    data = builder.load(place, align=1)
+    kind, half = ir.IntType(64 if wide else 32), ir.IntType(32)
+    if bits == 8 and "aarch64" in name:
+        data = builder.zext(data, half)
+    signature = ir.FunctionType(kind, [kind, data.type])
+    function = builder.module.declare_intrinsic(name, (), signature)
+    result = builder.call(function, [crc if wide else builder.trunc(crc, half), data])
+    return result if wide else builder.zext(result, _WORD)
+
+
+@primitive(types.int64(types.int64, types.int64))
+def crc32c_64(builder: Any, crc: Any, address: Any) -> Any:
+    """crc32c_64(crc, address) -> the CRC-32C, neither begun nor ended, with eight octets more."""
+    return _crc(builder, _CRC_64, crc, address, 64, "x86" in _CRC_64)
+
+
+@primitive(types.int64(types.int64, types.int64))
+def crc32c_8(builder: Any, crc: Any, address: Any) -> Any:
+    """crc32c_8(crc, address) -> the same with one octet more."""
+    return _crc(builder, _CRC_8, crc, address, 8, False)
 
 
 @primitive(types.void(types.int64, types.int64))

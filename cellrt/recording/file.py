@@ -73,8 +73,7 @@ class RecordingWriter:
     def write(self, piece: Piece) -> None:
         """Append a piece; once a second, wait until it is on the disk. Raises RecordingError."""
         if piece.data.size:
-            frame = _FRAME.pack(PIECE_MAGIC, piece.data.size, piece.position)
-            self._append(frame + _CRC.pack(zlib.crc32(frame)) + piece.data.tobytes())
+            self._append(framed(piece))
             self.position = piece.position + piece.data.size
         if time.monotonic() - self._synced_s >= SYNC_EVERY_S:
             self._sync()
@@ -116,6 +115,12 @@ class RecordingWriter:
         self._file.seek(end)
         self._file.truncate()
         return True
+
+
+def framed(piece: Piece) -> bytes:
+    """A piece as it stands in a file."""
+    frame = _FRAME.pack(PIECE_MAGIC, piece.data.size, piece.position)
+    return frame + _CRC.pack(zlib.crc32(frame)) + piece.data.tobytes()
 
 
 def salvage(path: Path, ring_path: Path) -> int:

@@ -21,14 +21,17 @@ from cellrt.line.load import load_line
 from cellrt.line.resolve import search_beside
 from cellrt.line.spec import LineSpec
 from cellrt.scan.plan import COMMAND_WORDS, Plan
-from cellrt.scan.recorder import state_words
+from cellrt.scan.recorder import samples, state_words
+from cellrt.scan.tables import TOLD_OF_CELL
 from cellrt.tags import WORD, Role
 from cellrt.wire import Ints
 
-FORMAT = 2
+FORMAT = 3
 MAGIC = b"cellrec\n"
 _LENGTH_BYTES, _HASH_BYTES = 8, 32
 _LONGEST = 1 << 28
+HANDS = "a force, a jog or a sample's number"
+"""What lies behind the image in a keyframe."""
 
 
 class RecordingError(Exception):
@@ -39,9 +42,11 @@ class RecordingError(Exception):
 class Header:
     """What a recording is of.
 
-    `text` is the line file and `maps` its device maps and recipes, by the name that the line file gives them. `code`
-    is the fingerprint of each record type, made in this `environment`. `inputs` names the words of the samples, `outputs` those of
-    the outputs, `tags` is (name, type, byte offset) of every tag in the image.
+    `text` is the line file and `maps` its device maps and recipes, by the name that the line file gives
+    them. `code` is the fingerprint of each record type, made in this `environment`. `inputs` names the words
+    of the samples, `results` those of a scan's results, `tags` is (name, type, byte offset) of every tag in
+    the image. What commands and forces go by: `cells` with the names of their steps, `parameters`,
+    `terminals`. `samples` are the recorder's rows. `start` is the number of the first byte that the recording has of its ring.
     """
 
     format: int
@@ -59,43 +64,47 @@ class Header:
     state_words: int
     image_bytes: int
     inputs: list[str]
-    outputs: list[str]
+    results: list[str]
     tags: list[tuple[str, str, int]]
+    cells: Mapping[str, list[str]]
+    parameters: list[str]
+    terminals: list[str]
+    samples: list[list[int]]
+    start: int = 0
 
     @property
     def commands_base(self) -> int:
         """Where the commands begin in the inputs."""
         return len(self.inputs)
 
+    @property
+    def image_base(self) -> int:
+        """Where the image begins in a keyframe, in words."""
+        return self.input_words + len(self.results)
+
     def name(self, word: int) -> str:
-        """What a word of a keyframe (inputs, then state) or of a scan's changes is."""
+        """What a word of a keyframe (inputs, results, the rest of the state) or of a scan's changes is."""
         if word < self.commands_base:
             return f"input {self.inputs[word]}"
         if word < self.input_words:
             return f"command {max(word - self.commands_base - 1, 0) // COMMAND_WORDS + 1}"
-        at = (word - self.input_words) * WORD
+        if word < self.image_base:
+            return self.results[word - self.input_words]
+        at = (word - self.image_base) * WORD
         if at < self.image_bytes:
             tags = [name for name, _, offset in self.tags if at <= offset < at + WORD]
             return "tag " + " or ".join(tags) if tags else "the image"
-        at = (at - self.image_bytes) // WORD
-        return (
-            f"output {self.outputs[at]}"
-            if at < len(self.outputs)
-            else "a force, a jog or what was last reported"
-        )
+        return HANDS
 
     def differing(self, ours: Ints, told: Ints) -> tuple[str, ...]:
         """Names of what differs between two states, as keyframes hold them behind the inputs."""
-        octets = ours.view(np.uint8) != told.view(np.uint8)
-        words, first = ours != told, self.image_bytes // WORD
+        first, last = len(self.results), len(self.results) + self.image_bytes // WORD
+        words = ours != told
+        octets = (ours.view(np.uint8) != told.view(np.uint8))[first * WORD :]
         sizes = {"bool": 1, "int": WORD, "float": WORD}
         names = [f"tag {n}" for n, kind, at in self.tags if octets[at : at + sizes[kind]].any()]
-        names += [f"output {n}" for k, n in enumerate(self.outputs) if words[first + k]]
-        names += (
-            ["a force, a jog or what was last reported"]
-            if words[first + len(self.outputs) :].any()
-            else []
-        )
+        names += [name for name, differs in zip(self.results, words, strict=False) if differs]
+        names += [HANDS] if words[last:].any() else []
         return tuple(names)
 
 
@@ -118,8 +127,12 @@ def describe(plan: Plan, seed: int | None = None) -> Header:
         state_words(plan),
         plan.layout.nbytes,
         _input_names(plan),
-        _output_names(plan),
+        _result_names(plan),
         [(t.path, t.field.kind.__name__, t.offset) for t in plan.layout.tags()],
+        {name: list(cell.type.sequence.names) for name, cell in plan.line.cells.items()},
+        [parameter.path for parameter in plan.parameters],
+        [f"{terminal.device}.{terminal.point.name}" for terminal in plan.terminals],
+        samples(plan).tolist(),
     )
 
 
@@ -172,14 +185,26 @@ def recorded_line(header: Header) -> LineSpec:
             sys.path[:] = [p for p in sys.path if p != str(Path(folder).resolve())]
 
 
-def planned(header: Header, line: LineSpec | None) -> Plan:
-    """The plan to replay with: of `line`, or of the line as recorded. Raises RecordingError."""
+def planned(header: Header, line: LineSpec | None, *, exactly: bool = False) -> Plan:
+    """The plan to replay with: of `line`, or of the line as recorded.
+
+    Raises RecordingError for another line or period; `exactly`, also where the layout has changed.
+    """
     plan = Plan(recorded_line(header) if line is None else line)
     if plan.line.name != header.line:
-        raise RecordingError(f"a recording of line {header.line}, not of {plan.line.name}")
-    if plan.hash != header.plan_hash or plan.line.period_ns != header.period_ns:
         raise RecordingError(
-            f"line {header.line} has changed since it was recorded: {_change(header, plan)}"
+            f"a recording of line {header.line}, not of {plan.line.name}; name the file of {header.line}"
+        )
+    if plan.line.period_ns != header.period_ns:
+        then_ms, now_ms = header.period_ns / 1e6, plan.line.period_ns / 1e6
+        raise RecordingError(
+            f"line {header.line} has changed since it was recorded: its period was {then_ms:g} ms and is "
+            f"{now_ms:g} ms now; replay it with the line file as it was"
+        )
+    if exactly and plan.hash != header.plan_hash:
+        raise RecordingError(
+            f"line {header.line} has changed since it was recorded: {_change(header, plan)}; replay it "
+            "without --verify, to see it mapped by name"
         )
     return plan
 
@@ -196,12 +221,10 @@ def edited(header: Header, plan: Plan) -> tuple[str, ...]:
 def _change(then: Header, plan: Plan) -> str:
     """The first thing that differs between a recording and a plan."""
     now = describe(plan)
-    if now.period_ns != then.period_ns:
-        return f"its period was {then.period_ns / 1e6:g} ms and is {now.period_ns / 1e6:g} ms now"
     tables: list[tuple[str, Sequence[object], Sequence[object]]] = [
         ("tag", then.tags, now.tags),
         ("input", then.inputs, now.inputs),
-        ("output", then.outputs, now.outputs),
+        ("result", then.results, now.results),
     ]
     for what, old, new in tables:
         for was, is_ in zip_longest(old, new, fillvalue="nothing"):
@@ -245,11 +268,13 @@ def _input_names(plan: Plan) -> list[str]:
     return _with_tags(plan, names, Role.INPUT)
 
 
-def _output_names(plan: Plan) -> list[str]:
-    names = ["scan", "epoch"]
+def _result_names(plan: Plan) -> list[str]:
+    outputs = ["scan", "epoch"]
     for sample in plan.samples:
-        names += [f"{sample.device.name}.{point.name}" for point in sample.device.map.outputs]
-    return _with_tags(plan, names, Role.OUTPUT)
+        outputs += [f"{sample.device.name}.{point.name}" for point in sample.device.map.outputs]
+    names = [f"output {name}" for name in _with_tags(plan, outputs, Role.OUTPUT)]
+    names += [f"{cell} {what}" for cell in plan.cells for what in TOLD_OF_CELL]
+    return [*names, *(f"{handover} state" for handover in plan.handovers)]
 
 
 def _with_tags(plan: Plan, names: list[str], role: Role) -> list[str]:

@@ -19,21 +19,26 @@ from cellrt.compiled import compiled
 from cellrt.compiler.cache import cached_njit
 from cellrt.recording.file import FRAME_BYTES, Frame, frames
 from cellrt.recording.header import Header, RecordingError, unpack
+from cellrt.scan.plan import OUTPUT_HEAD
 from cellrt.scan.records import (
+    ALL,
     BEGIN,
-    CHECKSUM,
+    BLOCK,
     CRC_BYTES,
     CRC_TABLE,
+    FAR,
     KEYFRAME,
     NEXT,
     NOTHING,
     NUMBER,
+    RUNNING,
     SCAN,
     Tape,
     body,
     crc32c,
+    fresh_bytes,
     get,
-    get_32,
+    get_bytes,
     read_record,
 )
 from cellrt.shared.ringfile import Octets
@@ -47,23 +52,25 @@ Advance = Callable[[Tape, Octets, int, int], int]
 
 
 class Recorded(NamedTuple):
-    """A recorded scan. `inputs` is good until the next one is read."""
+    """A recorded scan. `inputs` and `results` are good until the next one is read."""
 
     scan: int
     inputs: Ints
-    checksum: int
+    results: Ints
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with a recording, at or after scan number `scan`.
+    """Something odd in a recording, at or after scan number `scan`.
 
-    `until` is the keyframe's scan behind which reading went on, None where nothing was lost.
+    `until` is the keyframe's scan behind which reading went on, None where nothing was lost. `damage`: the
+    file is not as it was written; else it tells what never came into it.
     """
 
     scan: int
     what: str
     until: int | None = None
+    damage: bool = True
 
     def __str__(self) -> str:
         return self.what if self.until is None else f"{self.what}; left out up to scan {self.until}"
@@ -86,7 +93,6 @@ class RecordingReader:
         self.findings: list[Finding] = []
         self.cut_bytes = 0
         self.tape = _tape(self.header)
-        self._running = False
         self._broken: list[Finding] = []
 
     @property
@@ -95,19 +101,18 @@ class RecordingReader:
         return int(self.tape.head[NUMBER])
 
     def __iter__(self) -> Iterator[Recorded]:
-        head = self.tape.head
         for kind in self.walk():
             if kind == SCAN:
-                yield Recorded(self.scan, self.tape.inputs, int(head[CHECKSUM]))
+                yield Recorded(self.scan, self.tape.inputs, self.tape.results)
 
     def walk(self, advance: Advance | None = None) -> Iterator[int]:
-        """Kind after kind, as `advance` reads them (by default one record each time).
+        """Kind after kind, as `advance` reads them (by default scan by scan).
 
-        SCAN: `tape.inputs` are those of a scan. KEYFRAME: `tape.frame` is the state after it. BEGIN: the
+        SCAN: `tape.inputs` are those of a scan, `tape.results` what came of it. KEYFRAME: `tape.frame` is the state after it. BEGIN: the
         same, and it does not follow from what was read before.
         """
         self.findings.clear()
-        self._running, self.cut_bytes, position = False, 0, 0
+        self.tape.head[:], self.cut_bytes, position = 0, 0, self.header.start
         for frame in frames(self._file, self._begin):
             data = np.frombuffer(self._file[frame.begin : frame.end], np.uint8).copy()
             at = 0
@@ -119,7 +124,7 @@ class RecordingReader:
                 self.findings.append(Finding(self.scan, f"{where} is damaged; nothing was lost"))
             if frame.position > position:
                 lost = frame.position - position
-                self._lose(f"{lost} bytes were overwritten before they were put to disk")
+                self._lose(f"{lost} bytes were overwritten before they were put to disk", False)
                 at = int(next_record(data, 0, data.size))
             yield from self._walk_piece(frame, data, at, advance or read_one)
             position = frame.position + data.size
@@ -129,7 +134,7 @@ class RecordingReader:
     def _walk_piece(self, frame: Frame, data: Octets, at: int, advance: Advance) -> Iterator[int]:
         tape, end = self.tape, data.size
         while at < end:
-            kind = (advance if self._running else read_one)(tape, data, at, end)
+            kind = (advance if tape.head[RUNNING] else read_one)(tape, data, at, end)
             at = int(tape.head[NEXT])
             if kind == NOTHING:
                 following = int(next_record(data, at + 1, end))
@@ -141,35 +146,38 @@ class RecordingReader:
                     at = following
             elif kind != SCAN:
                 yield self._keyframe(kind)
-            elif self._running:
+            elif tape.head[RUNNING]:
                 yield SCAN
 
     def _keyframe(self, kind: int) -> int:
-        """What is known of the inputs against what the keyframe says."""
-        known = self.tape.inputs[: self.header.commands_base]
-        told = self.tape.frame[: self.header.commands_base]
+        """What is known of inputs and results against what the keyframe says."""
+        known, head = self.tape.scan, self.tape.head
+        told = self.tape.frame[: known.size]
+        self.tape.results[:OUTPUT_HEAD] = told[self.header.input_words :][:OUTPUT_HEAD]
         differing = [self.header.name(int(k)) for k in np.flatnonzero(known != told)]
         for broken in self._broken:
             names = "" if kind == BEGIN or not differing else f"; it had {', '.join(differing)}"
             self.findings.append(replace(broken, what=broken.what + names, until=self.scan))
-        if kind == KEYFRAME and self._running and differing:
+        if kind == KEYFRAME and head[RUNNING] and differing:
             what = f"{', '.join(differing)}: not as the keyframe says, since the one before it"
             self.findings.append(Finding(self.scan, what))
         known[:] = told
-        begins, self._running = kind == BEGIN or not self._running, True
+        begins, head[RUNNING] = kind == BEGIN or not head[RUNNING], 1
         self._broken.clear()
         return BEGIN if begins else KEYFRAME
 
-    def _lose(self, what: str) -> None:
-        self._running = False
-        self._broken.append(Finding(self.scan, what))
+    def _lose(self, what: str, damage: bool = True) -> None:
+        self.tape.head[RUNNING] = 0
+        self._broken.append(Finding(self.scan, what, damage=damage))
 
     def _mend(self, data: Octets, at: int, end: int) -> bool:
         """Turn back the one bit that is wrong in data[at:end], and tell what it was in."""
         bit = int(turn_back(data, at, end))
         if bit < 0:
             return False
-        kind, passed, word, part = part_of(data[at:end].tobytes(), bit >> 3)
+        kind, passed, word, part = part_of(
+            data[at:end].tobytes(), bit >> 3, len(self.header.samples)
+        )
         name = part if word is None else self.header.name(word)
         scan = self.scan + passed if kind == SCAN else self.scan
         name = name if kind == SCAN else f"the keyframe's {name}"
@@ -177,50 +185,85 @@ class RecordingReader:
         return True
 
 
-def part_of(record: bytes, byte: int) -> tuple[int, int, int | None, str]:
-    """Kind and first number of a whole record, and what lies at one byte of it.
+def check_sound(path: Path) -> None:
+    """Read a recording to its end. Raises RecordingError where anything of it is damaged or cut off."""
+    reader = RecordingReader(path)
+    for _ in reader.walk(read_many):
+        pass
+    mend = "bring it again from where it was written, or replay what is sound of it with --damaged"
+    if damage := [finding for finding in reader.findings if finding.damage]:
+        at_s = damage[0].scan * reader.header.period_ns / 1e9
+        more = f" (and {len(damage) - 1} more)" if len(damage) > 1 else ""
+        raise RecordingError(
+            f"{path}: at {at_s:.3f} s, scan {damage[0].scan}: {damage[0]}{more}; {mend}"
+        )
+    if reader.cut_bytes:
+        end_s = reader.scan * reader.header.period_ns / 1e9
+        what = f"its last {reader.cut_bytes} bytes are no whole record"
+        raise RecordingError(f"{path} was cut short behind {end_s:.3f} s: {what}; {mend}")
 
-    The number of a SCAN is how many scans it is behind the one before. What lies there is the number of a
+
+def part_of(record: bytes, byte: int, devices: int) -> tuple[int, int, int | None, str]:
+    """Kind and scan of a whole record of a line of so many devices, and what lies at one byte of it.
+
+    The scan of a SCAN is how many scans it is behind the record before. What lies there is the number of a
     word, or the name of a part.
     """
-    end = len(record)
+    end: int = len(record)
     length, begin = get(record, 0, end)  # type: ignore[arg-type]
-    first, at = get(record, begin, end)  # type: ignore[arg-type]
-    kind, scan, stop = first & 3, first >> 2, begin + length
+    stop = begin + length
+    first, second_at = get(record, begin, stop)  # type: ignore[arg-type]
+    second, at = get(record, second_at, stop)  # type: ignore[arg-type]
+    kind, scan = first & 3, first >> 2
+    if kind == SCAN:
+        scan += 1 + second
     if byte < begin or byte >= stop:
         return kind, scan, None, "its length" if byte < begin else "its CRC"
     if byte < at:
-        return kind, scan, None, "its scan number"
-    at = at + 4 if kind == SCAN else get(record, at, stop)[1]  # type: ignore[arg-type]
-    if byte < at:
-        return kind, scan, None, "its checksum" if kind == SCAN else "its epoch"
+        second_is = "its quiet scans" if kind == SCAN else "its epoch"
+        return kind, scan, None, "its scan number" if byte < second_at else second_is
+    if kind == SCAN:
+        at += fresh_bytes(devices)
+        if byte < at:
+            return kind, scan, None, "which samples are fresh"
     word = 0
     while at < stop:
-        passed, at = get(record, at, stop)  # type: ignore[arg-type]
-        run, at = get(record, at, stop)  # type: ignore[arg-type]
+        head: int = get_bytes(record, at, 4)  # type: ignore[arg-type]
+        far = head & FAR == FAR
+        word += get_bytes(record, at + 4, 4) if far else head & FAR  # type: ignore[arg-type]
+        at += 8 if far else 4
         if byte < at:
             return kind, scan, None, "which words changed"
-        for k in range(word + passed, word + passed + run):
-            _, at = get(record, at, stop)  # type: ignore[arg-type]
+        for k in range(BLOCK):
+            size = head >> 8 + 3 * k & ALL
+            at += size + (size + 1 >> 3)
             if byte < at:
-                return kind, scan, k, ""
-        word += passed + run
+                return kind, scan, word + k, ""
     return kind, scan, None, "nothing"
 
 
 def _tape(header: Header) -> Tape:
-    frame = header.input_words + header.state_words
-    return Tape(
-        np.zeros(header.input_words, np.int64),
-        np.zeros(frame, np.int64),
-        np.zeros(8, np.int64),
-        header.commands_base,
-    )
+    size = header.input_words
+    scan = np.zeros(size + len(header.results), np.int64)
+    frame = np.zeros(size + header.state_words, np.int64)
+    samples = np.array(header.samples, np.int64).reshape(-1, 3)
+    head = np.zeros(16, np.int64)
+    return Tape(scan, scan[:size], scan[size:], frame, samples, head, header.commands_base)
 
 
 @cached_njit
 def read_one(tape: Tape, data: Octets, at: int, end: int) -> int:
     return read_record(tape, data, at, end)
+
+
+@cached_njit
+def read_many(tape: Tape, data: Octets, at: int, end: int) -> int:
+    """Read scans as far as there are any, without looking at them; the kind of the last record."""
+    kind = SCAN
+    while kind == SCAN and at < end:
+        kind = read_record(tape, data, at, end)
+        at = tape.head[NEXT]
+    return kind
 
 
 @cached_njit
@@ -248,7 +291,7 @@ def turn_back(data: Octets, at: int, end: int) -> int:
     stop = begin + length
     if begin < 0 or stop != end - CRC_BYTES:
         return -1
-    difference = crc32c(data, begin, stop) ^ get_32(data, stop)
+    difference = crc32c(data, begin, stop) ^ get_bytes(data, stop, CRC_BYTES)
     for k in range(8):
         moved = CRC_TABLE[1 << k]
         for place in range(stop - 1, begin - 1, -1):

@@ -12,7 +12,7 @@ from cellrt.compiler.cache import cached_njit
 from cellrt.runtime.region import Status
 from cellrt.scan.executive import Desk, latch_inputs, note_start, outputs_to_rest, publish_all
 from cellrt.scan.latch import Latch
-from cellrt.scan.recorder import record
+from cellrt.scan.recorder import finish_recording, record
 from cellrt.scan.runner import Runner
 from cellrt.scan.tables import Tables, Work
 from cellrt.shared.triple import publish
@@ -70,6 +70,7 @@ def run_plain(runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int) ->
             note_start_once(runner.work, status, scan, now_ns, runner.epoch, woke_ns)
             first = False
         publish_once(runner.work, desk, runner.inputs, scan, now_ns, runner.epoch, woke_ns)
+    finish_recording(desk.recorder, runner.work, runner.inputs)
     rest_once(runner.tables, runner.work, desk)
 
 

@@ -25,7 +25,7 @@ from cellrt.scan.events import emit
 from cellrt.scan.histogram import count
 from cellrt.scan.latch import Latch, take_in
 from cellrt.scan.plan import COMMANDS_A_SCAN
-from cellrt.scan.recorder import Recorder, record
+from cellrt.scan.recorder import Recorder, finish, record
 from cellrt.scan.spin import EXECUTION, LENGTH, Spin, learn
 from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
@@ -114,6 +114,7 @@ def run_scans(
         scan += 1 + skipped
         if skipped > 0:
             desk.status[OVERRUNS] += skipped
+    finish(desk.recorder, w, inputs)
     outputs_to_rest(t, w)
     publish(desk.outputs_at, w.outputs.size, w.outputs.ctypes.data)
     return done

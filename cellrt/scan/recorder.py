@@ -1,7 +1,8 @@
-"""The flight recorder: in every scan, what it took in and a checksum of what came of it, into the ring.
+"""The flight recorder: what each scan took in and what came of it, into the ring.
 
-A scan is a function of its state, its inputs, its number and its epoch, so this is all that a replay
-needs. It runs inside the scan: no allocation, no lock, no disk, and no wait for whoever empties the ring.
+A scan is a function of its state, its inputs, its number and its epoch, so its inputs are all that a replay
+needs. Its results stand beside them, so that a replay by edited logic can be held against what was. It runs
+inside the scan: no allocation, no lock, no disk, and no wait for whoever empties the ring.
 """
 
 from __future__ import annotations
@@ -12,41 +13,44 @@ import numpy as np
 
 from cellrt.compiled import compiled
 from cellrt.compiler.cache import cached_njit
-from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN, Plan
+from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN, OUTPUT_HEAD, Plan
 from cellrt.scan.records import (
     BEGIN,
     BODY,
     KEYFRAME,
     SCAN,
-    checksum,
+    differ,
+    expect,
+    fresh_bytes,
     longest_record,
     put,
-    put_32,
     put_changes,
     seal,
 )
-from cellrt.scan.tables import Work
+from cellrt.scan.tables import Work, result_words
 from cellrt.shared.ringfile import Octets, RingFile, append
 from cellrt.tags import WORD
 from cellrt.wire import Ints
 
-KEYFRAME_EVERY_NS = 1_000_000_000
+KEYFRAME_EVERY_NS = 5_000_000_000
 """Logical time between keyframes: from each of them a replay can begin."""
 
-LAST, DUE, EPOCH = 0, 1, 2
-"""Words of `marks`: scan recorded last, scan from which on a keyframe is due, epoch."""
+LAST, DUE, EPOCH, QUIET = 0, 1, 2, 3
+"""Words of `marks`: last scan, scan from which on a keyframe is due, epoch, quiet scans since the last record."""
 
 
 class Recorder(NamedTuple):
     """What recording needs, all taken before the scan.
 
-    `samples` int64[devices, 2]: base and words of each device's sample in the inputs. `before` int64: the
-    inputs as recorded last; `nothing` int64: zeros. `scratch`: where a record is put together. `ring`: a
-    `RingFile`'s words.
+    `samples` int64[devices, 3]: begin and end of each device's sample in the inputs, 1 where it counts.
+    `before` and `results`
+    int64: the inputs and the results as recorded last; `nothing` int64: zeros. `scratch`: where a record is
+    put together. `ring`: a `RingFile`'s words.
     """
 
     samples: Ints
     before: Ints
+    results: Ints
     nothing: Ints
     marks: Ints
     scratch: Octets
@@ -56,10 +60,9 @@ class Recorder(NamedTuple):
 
 
 def state_words(plan: Plan) -> int:
-    """Length of the state in a keyframe; `state` says what it is."""
-    kept = len(plan.devices) + 5 * len(plan.cells) + len(plan.handovers)
-    kept += 4 * len(plan.terminals) + 1
-    return plan.layout.nbytes // WORD + plan.output_words + kept
+    """Length of what a keyframe has behind the inputs; `state` says what it is."""
+    kept = len(plan.devices) + 4 * len(plan.terminals) + 1
+    return result_words(plan) + plan.layout.nbytes // WORD + kept
 
 
 def longest(plan: Plan) -> int:
@@ -70,8 +73,9 @@ def longest(plan: Plan) -> int:
 def recorder(plan: Plan, ring: RingFile) -> Recorder:
     """A recorder that writes into `ring`. Nothing is recorded before `begin`."""
     return Recorder(
-        samples=np.array([[s.base, s.raw + 2] for s in plan.samples], np.int64).reshape(-1, 2),
+        samples=samples(plan),
         before=np.zeros(plan.input_words, np.int64),
+        results=np.zeros(result_words(plan), np.int64),
         nothing=np.zeros(plan.input_words + state_words(plan), np.int64),
         marks=np.zeros(4, np.int64),
         scratch=np.zeros(longest(plan), np.uint8),
@@ -81,12 +85,18 @@ def recorder(plan: Plan, ring: RingFile) -> Recorder:
     )
 
 
+def samples(plan: Plan) -> Ints:
+    """`Recorder.samples` of a plan."""
+    rows = [[s.base, s.first_raw + s.raw, s.device.map.counter is not None] for s in plan.samples]
+    return np.array(rows, np.int64).reshape(-1, 3)
+
+
 @cached_njit
 def begin(r: Recorder, w: Work, inputs: Ints, scan: int, epoch: int) -> None:
     """Record what a scan process starts from; `scan` is any number below that of its first scan."""
     r.marks[LAST], r.marks[EPOCH] = scan, epoch
-    for k in range(r.commands_base):
-        r.before[k] = inputs[k]
+    keep(r.before, inputs, 0, r.commands_base)
+    keep(r.results, w.results, 0, w.results.size)
     keyframe(r, w, inputs, scan, BEGIN)
 
 
@@ -96,24 +106,46 @@ def record(r: Recorder, w: Work, inputs: Ints, scan: int) -> None:
 
     A device is looked at when its sample is fresh or it turned good or bad: the step does the same.
     """
-    out, behind = r.scratch, 0
-    at = put(out, BODY, (scan - r.marks[LAST]) << 2 | SCAN)
-    at = put_32(out, at, checksum(w))
+    out, behind, fresh = r.scratch, 0, 0
+    fresh_at = put(out, put(out, BODY, (scan - r.marks[LAST] - 1) << 2 | SCAN), r.marks[QUIET])
+    begin_at = at = fresh_at + fresh_bytes(r.samples.shape[0])
+    for k in range(fresh_at, begin_at):
+        out[k] = 0
     for n in range(r.samples.shape[0]):
-        base = r.samples[n, 0]
-        if inputs[base] != r.before[base] or inputs[base + 1] != r.before[base + 1]:
-            end = base + r.samples[n, 1]
-            at, behind = put_changes(out, at, inputs, r.before, base, end, 0, behind)
-            for k in range(base, end):
-                r.before[k] = inputs[k]
+        first, last = r.samples[n, 0], r.samples[n, 1]
+        if inputs[first] != r.before[first]:
+            out[fresh_at + (n >> 3)] |= np.uint8(1 << (n & 7))
+            expect(r.before, first, r.samples[n, 2])
+            fresh += 1
+        elif inputs[first + 1] == r.before[first + 1]:
+            continue
+        if differ(inputs, r.before, first, last):
+            at, behind = put_changes(out, at, inputs, r.before, first, last, 0, behind)
+            keep(r.before, inputs, first, last)
     base, waiting = r.commands_base, inputs[r.commands_base]
     if waiting > 0:
         end = base + 1 + min(waiting, COMMANDS_A_SCAN) * COMMAND_WORDS
         at, behind = put_changes(out, at, inputs, r.nothing, base, end, 0, behind)
-    write(r, at)
+    base, end = inputs.size, w.results.size
+    if differ(w.results, r.results, OUTPUT_HEAD, end):
+        at, behind = put_changes(out, at, w.results, r.results, OUTPUT_HEAD, end, base, behind)
+        keep(r.results, w.results, OUTPUT_HEAD, end)
+    if fresh == 0 and at == begin_at and scan == r.marks[LAST] + 1:
+        r.marks[QUIET] += 1
+    else:
+        write(r, at)
+        r.marks[QUIET] = 0
     r.marks[LAST] = scan
     if scan >= r.marks[DUE]:
         keyframe(r, w, inputs, scan, KEYFRAME)
+
+
+@compiled
+def keep(before: Ints, words: Ints, first: int, last: int) -> None:
+    """Remember words first..last-1 as recorded."""
+    to, of = before[first:last], words[first:last]
+    for k in range(last - first):
+        to[k] = of[k]
 
 
 @compiled
@@ -124,31 +156,27 @@ def keyframe(r: Recorder, w: Work, inputs: Ints, scan: int, kind: int) -> None:
     at, behind = put_changes(out, at, inputs, r.nothing, 0, r.commands_base, 0, 0)
     base = inputs.size
     for words in (
+        w.results,
         w.image.words,
-        w.outputs,
         w.forced,
         w.forced_until_ns,
         w.forces,
         w.jogged,
         w.jogged_until_ns,
         w.seen,
-        w.links,
     ):
         at, behind = put_changes(out, at, words, r.nothing, 0, words.size, base, behind)
         base += words.size
-    for row in range(w.cells.shape[0]):
-        words = w.cells[row]
-        at, behind = put_changes(out, at, words, r.nothing, 0, words.size, base, behind)
-        base += words.size
     write(r, at)
+    r.marks[QUIET] = 0
     r.marks[DUE] = scan + r.keyframe_every
 
 
 def state(w: Work) -> tuple[Ints, ...]:
-    """All that one scan leaves to the next, in a keyframe's order: the image, the outputs, forces and jogs,
-    and what was seen and told."""
+    """All that one scan leaves to the next, in a keyframe's order: results, image, forces, jogs, and the
+    samples that were seen."""
     hands = w.forced, w.forced_until_ns, w.forces, w.jogged, w.jogged_until_ns
-    return w.image.words, w.outputs, *hands, w.seen, w.links, w.cells.reshape(-1)
+    return w.results, w.image.words, *hands, w.seen
 
 
 @compiled
@@ -158,7 +186,19 @@ def write(r: Recorder, end: int) -> None:
     append(r.ring, r.scratch.ctypes.data + first, last - first)
 
 
+@compiled
+def finish(r: Recorder, w: Work, inputs: Ints) -> None:
+    """Record where the scans end, so that the last quiet ones are not missing."""
+    keyframe(r, w, inputs, r.marks[LAST], KEYFRAME)
+
+
 @cached_njit
 def record_scan(r: Recorder, w: Work, inputs: Ints, scan: int) -> None:
     """`record`, for a scan that is stepped from Python."""
     record(r, w, inputs, scan)
+
+
+@cached_njit
+def finish_recording(r: Recorder, w: Work, inputs: Ints) -> None:
+    """`finish`, for a scan that is stepped from Python."""
+    finish(r, w, inputs)

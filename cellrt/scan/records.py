@@ -1,17 +1,19 @@
-"""Records: what a scan took in and what came of it, in as few bytes as a scan can afford to think of.
+"""Records: what scans took in and what came of it, in as few bytes and instructions as can be.
 
     record     length of the body (varint), body, CRC-32C of the body (4 bytes)
-    SCAN       scan - scan of the record before; checksum of the results (4 bytes); changes of the inputs
-    KEYFRAME   scan; epoch; changes from nothing of the inputs and of the state after this scan
+    SCAN       scans passed over; quiet scans before this one; a bit for each device, 1 where its sample is
+               fresh; changes of the inputs and of the results
+    KEYFRAME   scan; epoch; changes from nothing of the inputs, the results and the state after this scan
     BEGIN      as KEYFRAME: a scan process starts, and this is what it starts from
-    changes    words passed over, words that follow, the difference of each (zigzag); and again
+    changes    blocks of eight words: how far one is from the block before (8 bits), how many bytes of each
+               word follow (3 bits each), and these bytes of each word's exclusive-or with what it was
 
-All numbers are varints (LEB128); the first one of a body has the kind in its two lowest bits. A changed
-word takes two bytes where its neighbours are still, and one or two where they change as well.
+Numbers are varints (LEB128); the first one of a body has the kind in its two lowest bits. Of a word only
+the low bytes that changed are written: none, 1 to 6, or all 8. A quiet scan took in nothing and changed no
+result; it leaves no record, and the next one counts it.
 
-What a device samples is coded like any other word. Its sample's number counts the samples, so it costs
-one byte, and a replay finds exactly the scans that took in something fresh. Commands are coded as changes
-from nothing: they belong to one scan.
+A fresh sample has the next number, and is expected to have the next count of the device's counter: only
+what is otherwise is a change. Commands are coded as changes from nothing: they belong to one scan.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cellrt.compiled import compiled
-from cellrt.scan.tables import Work
+from cellrt.compiled import compiled, highest_set_bit
+from cellrt.compiler.native import CRC32C_IN_HARDWARE, crc32c_8, crc32c_64, store_32, store_64
 from cellrt.shared.ringfile import Octets
 from cellrt.wire import Ints
 
@@ -35,8 +37,18 @@ CRC_BYTES = 4
 SHORTEST = 2
 """Bytes of the shortest body."""
 
-_MULTIPLIER = -7046029254386353131  # 2**64 / golden ratio, odd: multiplying loses nothing
-_LOW_32, _LOW_57, _LOW_63 = (1 << 32) - 1, (1 << 57) - 1, (1 << 63) - 1
+BLOCK = 8
+"""Words in a block of changes."""
+MANY = 32
+"""Words that are looked at together before a block of them is."""
+FAR = 255
+"""A block that is as far or farther away has its distance in four bytes more."""
+ALL = 7
+"""Stands for all 8 bytes of a word."""
+QUIET_MOST = 1 << 24
+"""Quiet scans that a record may count; one that claims more is damaged."""
+
+_LOW_32, _LOW_57 = (1 << 32) - 1, (1 << 57) - 1
 _CASTAGNOLI = 0x82F63B78  # CRC-32C's polynomial, lowest power first (RFC 3720, B.4)
 
 
@@ -52,8 +64,8 @@ CRC_TABLE = _crc_table()
 
 
 def longest_record(words: int) -> int:
-    """Bytes that a record of up to `words` changed words can take at most."""
-    return 16 * words + 64
+    """Bytes that a record of up to `words` words can take at most, be they of devices of three words each."""
+    return 12 * words + 256
 
 
 @compiled
@@ -70,33 +82,20 @@ def crc32c(data: Octets, first: int, last: int) -> int:
 
 
 @compiled
-def mix(hash_: int, word: int) -> int:
-    """Take one word into a hash. For either argument fixed, no two of the other give the same result."""
-    mixed = hash_ ^ word
-    return (mixed << 32 | mixed >> 32 & _LOW_32) * _MULTIPLIER
+def _crc32c_by_hardware(data: Octets, first: int, last: int) -> int:
+    """The same, eight octets in an instruction."""
+    crc, at, end = _LOW_32, data.ctypes.data + first, data.ctypes.data + last
+    while at + 8 <= end:
+        crc = crc32c_64(crc, at)
+        at += 8
+    while at < end:
+        crc = crc32c_8(crc, at)
+        at += 1
+    return crc ^ _LOW_32
 
 
-@compiled
-def digest(words: Ints, first: int, last: int, seed: int) -> int:
-    """64-bit hash of words first..last-1: four at a time, because a processor multiplies four at a time.
-
-    Two arrays that differ in one word never have the same; it is no defence against malice.
-    """
-    a, b, c, d = seed, seed + 1, seed + 2, seed + 3
-    whole = first + (last - first) // 4 * 4
-    for k in range(first, whole, 4):
-        a, b = mix(a, words[k]), mix(b, words[k + 1])
-        c, d = mix(c, words[k + 2]), mix(d, words[k + 3])
-    for k in range(whole, last):
-        a = mix(a, words[k])
-    return mix(mix(mix(a, b), c), d)
-
-
-@compiled
-def checksum(work: Work) -> int:
-    """32 bits of a hash of a scan's results: its image and its outputs."""
-    outputs = digest(work.outputs, 0, work.outputs.size, 0)
-    return digest(work.image.words, 0, work.image.words.size, outputs) >> 32 & _LOW_32
+fast_crc32c = _crc32c_by_hardware if CRC32C_IN_HARDWARE else crc32c
+"""`crc32c` as fast as this processor has it."""
 
 
 @compiled
@@ -111,38 +110,71 @@ def put(out: Octets, at: int, number: int) -> int:
 
 
 @compiled
-def put_32(out: Octets, at: int, bits: int) -> int:
-    """Write 32 bits, the low ones first; the place behind them."""
-    for k in range(4):
-        out[at + k] = bits >> 8 * k & 255
-    return at + 4
+def fresh_bytes(devices: int) -> int:
+    """Bytes that tell which devices' samples are fresh."""
+    return devices + 7 >> 3
+
+
+@compiled
+def expect(words: Ints, first: int, counts: int) -> None:
+    """The next sample: its number, and the count of a device that counts."""
+    words[first] += 1
+    words[first + 2] += counts
+
+
+@compiled
+def differ(words: Ints, before: Ints, first: int, last: int) -> bool:
+    """Any of words first..last-1 differs. No early end: this way a processor does four at a time."""
+    ours, was, difference = words[first:last], before[first:last], 0
+    for k in range(last - first):
+        difference |= ours[k] ^ was[k]
+    return difference != 0
 
 
 @compiled
 def put_changes(
     out: Octets, at: int, words: Ints, before: Ints, first: int, last: int, base: int, behind: int
 ) -> tuple[int, int]:
-    """Write what changed in words first..last-1; (place behind, number of the word behind the last change).
+    """Write what changed in words first..last-1; (place behind, number of the last block's first word).
 
-    Word k has the number `base` + k in the record; `behind` is the number behind what was written so
-    far. A single still word between changed ones is cheaper to write than to pass over.
+    Word k has the number `base` + k in the record; `behind` is where the last block written so far began.
     """
-    k = first
-    while k < last:
-        if words[k] == before[k]:
-            k += 1
-            continue
-        end = k + 1
-        while end < last and (
-            words[end] != before[end] or (end + 1 < last and words[end + 1] != before[end + 1])
-        ):
-            end += 1
-        at = put(out, put(out, at, base + k - behind), end - k)
-        for n in range(k, end):
-            difference = words[n] - before[n]
-            at = put(out, at, difference << 1 ^ difference >> 63)
-        behind, k = base + end, end
+    for part in range(first, last, MANY):
+        end = min(part + MANY, last)
+        if differ(words, before, part, end):
+            for k in range(part, end, BLOCK):
+                ours, was = words[k : k + BLOCK], before[k : k + BLOCK]
+                size = min(BLOCK, end - k)
+                at, behind = put_block(out, at, ours, was, size, base + k, behind)
     return at, behind
+
+
+@compiled
+def put_block(
+    out: Octets, at: int, words: Ints, before: Ints, count: int, number: int, behind: int
+) -> tuple[int, int]:
+    """Write a block of `count` words whose first one has this number; nothing where none has changed.
+
+    Each word is stored whole, and the next one over the bytes of it that do not count: no branch.
+    """
+    difference = 0
+    for k in range(count):
+        difference |= words[k] ^ before[k]
+    if difference == 0:
+        return at, behind
+    passed, to = number - behind, out.ctypes.data
+    head, place = min(passed, FAR), to + at + 4
+    if passed >= FAR:
+        store_32(place, passed)
+        place += 4
+    for k in range(count):
+        change = words[k] ^ before[k]
+        size = min(highest_set_bit(change) + 8 >> 3, ALL)
+        store_64(place, change)
+        place += size + (size + 1 >> 3)
+        head |= size << 8 + 3 * k
+    store_32(to + at, head)
+    return place - to, number
 
 
 @compiled
@@ -152,31 +184,40 @@ def seal(out: Octets, end: int) -> tuple[int, int]:
     while length >> 7 * room != 0:
         room += 1
     put(out, BODY - room, length)
-    return BODY - room, put_32(out, end, crc32c(out, BODY, end))
+    store_32(out.ctypes.data + end, fast_crc32c(out, BODY, end))
+    return BODY - room, end + CRC_BYTES
 
 
 class Tape(NamedTuple):
     """What a reader of records carries on.
 
-    `inputs` int64: the inputs of the scan read last. `frame` int64: the keyframe read last, inputs and
-    then state. `head` int64[8]: see below.
+    `scan` int64: the inputs of the scan read last, and then its results; `inputs` and `results` are these
+    parts of it. `frame` int64: the keyframe read last: inputs, results, and the rest of the state.
+    `samples` as in `Recorder`. `head` int64[16]: see below.
     """
 
+    scan: Ints
     inputs: Ints
+    results: Ints
     frame: Ints
+    samples: Ints
     head: Ints
     commands_base: int
 
 
-NEXT, NUMBER, CHECKSUM, EPOCH = 0, 1, 2, 3
-"""Words of `head`: the place behind the record read last; its scan, checksum and epoch."""
+NEXT, NUMBER, EPOCH, RUNNING = 0, 1, 2, 3
+"""Words of `head`: where to read on; scan read last, and its epoch; 1 behind a keyframe from which all was
+read."""
+_OPEN, _QUIET, _FIRST, _SECOND, _AT, _STOP = 4, 5, 6, 7, 8, 9
+"""Of the record at NEXT: 1 when its reading has begun; quiet scans still to be told before it; its first two
+numbers; where its changes begin and end."""
 
 
 @compiled
 def get(data: Octets, at: int, end: int) -> tuple[int, int]:
     """The number written at `at`, and the place behind it; place -1 where none ends before `end`."""
     number, shift = 0, 0
-    while at < end and shift < 64:
+    while 0 <= at < end and shift < 64:
         octet = data[at] + 0
         number |= (octet & 127) << shift
         at += 1
@@ -187,12 +228,12 @@ def get(data: Octets, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def get_32(data: Octets, at: int) -> int:
-    """Four bytes as a number, the low ones first."""
-    bits = 0
-    for k in range(4):
-        bits |= (data[at + k] + 0) << 8 * k
-    return bits
+def get_bytes(data: Octets, at: int, size: int) -> int:
+    """Up to eight bytes as a word, the low ones first."""
+    word = 0
+    for k in range(size):
+        word |= (data[at + k] + 0) << 8 * k
+    return word
 
 
 @compiled
@@ -201,57 +242,100 @@ def body(data: Octets, at: int, end: int) -> tuple[int, int]:
     length, begin = get(data, at, end)
     if begin < 0 or not SHORTEST <= length <= end - begin - CRC_BYTES:
         return -1, -1
-    if crc32c(data, begin, begin + length) != get_32(data, begin + length):
+    if fast_crc32c(data, begin, begin + length) != get_bytes(data, begin + length, CRC_BYTES):
         return -1, -1
     return begin, begin + length
 
 
 @compiled
 def read_record(tape: Tape, data: Octets, at: int, end: int) -> int:
-    """Read the record at `at` of bytes that end at `end`; its kind, or NOTHING (NEXT is then `at`).
+    """Read on in the record at `at` of bytes that end at `end`; its kind, or NOTHING (NEXT is then `at`).
 
-    A KEYFRAME leaves `inputs` as they are: they should be the same.
+    A record that counts quiet scans is SCAN as often before it is what it is; NEXT stays meanwhile. A
+    KEYFRAME leaves `scan` as it is: it should be the same.
     """
-    tape.head[NEXT] = at
-    place, stop = body(data, at, end)
-    if place < 0:
+    head = tape.head
+    head[NEXT] = at
+    if head[_OPEN] == 0 and not open_record(tape, data, at, end):
         return NOTHING
-    first, place = get(data, place, stop)
-    kind, size = first & 3, tape.inputs.size
-    if kind == SCAN:
-        if place < 0 or stop - place < 4:
-            return NOTHING
-        tape.head[NUMBER] += first >> 2
-        tape.head[CHECKSUM] = get_32(data, place)
-        tape.inputs[tape.commands_base :] = 0
-        sound = add_changes(data, place + 4, stop, tape.inputs, size)
-    else:
-        epoch, place = get(data, place, stop)
-        if place < 0:
-            return NOTHING
-        tape.head[NUMBER], tape.head[EPOCH] = first >> 2, epoch
-        tape.frame[:] = 0
-        sound = add_changes(data, place, stop, tape.frame, tape.frame.size)
-    tape.head[NEXT] = stop + CRC_BYTES
-    return kind if sound and kind <= BEGIN else NOTHING
+    if head[_QUIET] > 0:
+        head[_QUIET] -= 1
+        head[NUMBER] += 1
+        return SCAN
+    head[_OPEN] = 0
+    return close_record(tape, data)
 
 
 @compiled
-def add_changes(data: Octets, at: int, end: int, words: Ints, limit: int) -> bool:
-    """Add the changes at `at` to the first `limit` words; False where they are no changes."""
+def open_record(tape: Tape, data: Octets, at: int, end: int) -> bool:
+    """Look whether a record is whole, and how many quiet scans come before it."""
+    head = tape.head
+    place, stop = body(data, at, end)
+    first, place = get(data, place, stop)
+    second, place = get(data, place, stop)
+    kind, quiet = first & 3, 0
+    if place < 0 or kind > BEGIN:
+        return False
+    if head[RUNNING] != 0 and kind != BEGIN:
+        quiet = second if kind == SCAN else (first >> 2) - head[NUMBER]
+    if not 0 <= quiet < QUIET_MOST:
+        return False
+    tape.inputs[tape.commands_base :] = 0
+    head[_OPEN], head[_QUIET], head[_FIRST], head[_SECOND] = 1, quiet, first, second
+    head[_AT], head[_STOP] = place, stop
+    return True
+
+
+@compiled
+def close_record(tape: Tape, data: Octets) -> int:
+    """What a record says itself, behind its quiet scans; its kind, or NOTHING where it makes no sense."""
+    head = tape.head
+    kind: int = head[_FIRST] & 3
+    number = head[_FIRST] >> 2
+    if kind == SCAN:
+        head[NUMBER] += 1 + number
+        place = get_fresh(tape, data, head[_AT], head[_STOP])
+        sound = place >= 0 and add_changes(data, place, head[_STOP], tape.scan)
+    else:
+        head[NUMBER], head[EPOCH] = number, head[_SECOND]
+        tape.frame[:] = 0
+        sound = add_changes(data, head[_AT], head[_STOP], tape.frame)
+    if not sound:
+        return NOTHING
+    head[NEXT] = head[_STOP] + CRC_BYTES
+    return kind
+
+
+@compiled
+def get_fresh(tape: Tape, data: Octets, at: int, end: int) -> int:
+    """Expect what fresh samples mostly say; the place behind the bits that tell which they are, -1 if cut off."""
+    devices = tape.samples.shape[0]
+    if at + fresh_bytes(devices) > end:
+        return -1
+    for n in range(devices):
+        if data[at + (n >> 3)] >> (n & 7) & 1 != 0:
+            expect(tape.scan, tape.samples[n, 0], tape.samples[n, 2])
+    return at + fresh_bytes(devices)
+
+
+@compiled
+def add_changes(data: Octets, at: int, end: int, words: Ints) -> bool:
+    """Add the changes at `at` to `words`; False where they are no changes."""
     k = 0
     while at < end:
-        passed, at = get(data, at, end)
-        if at < 0:
-            return False
-        run, at = get(data, at, end)
-        if at < 0 or not 0 <= passed <= limit - k or not 0 < run <= limit - k - passed:
-            return False
+        head, at = get_bytes(data, at, min(4, end - at)), at + 4
+        passed = head & FAR
+        if passed == FAR:
+            passed, at = get_bytes(data, at, max(0, min(4, end - at))), at + 4
         k += passed
-        for n in range(k, k + run):
-            number, at = get(data, at, end)
-            if at < 0:
-                return False
-            words[n] += (number >> 1 & _LOW_63) ^ -(number & 1)
-        k += run
+        for n in range(BLOCK):
+            size = head >> 8 + 3 * n & ALL
+            size += size + 1 >> 3
+            if size > 0:
+                if k + n >= words.size or at + size > end:
+                    return False
+                words[k + n] ^= get_bytes(data, at, size)
+                at += size
+        if at > end:
+            return False
     return True

@@ -15,6 +15,8 @@ from cellrt.wire import Floats, Ints, Point, Views, Wiring, gather, views, wirin
 
 EVENT_WORDS = 8
 EVENTS_A_SCAN = 256
+TOLD_OF_CELL = ("state", "step", "board", "trips", "board that goes")
+"""Words of a cell in `Work.cells`."""
 FLOAT_MAX = float(np.finfo(np.float64).max)
 
 
@@ -59,12 +61,14 @@ class Work(NamedTuple):
 
     `forced` int64[terminals]: raw values of those whose `forced_until_ns` is not 0; `forces[0]` counts
     them. `jogged` and `jogged_until_ns` int64[terminals] are the like for jogs. `seen` int64[devices]:
-    number of the last sample taken in. `cells` int64[cells, 5] and `links`
-    int64[handovers]: what was last reported of each. `events` int64[EVENTS_A_SCAN, EVENT_WORDS] with
+    number of the last sample taken in. `cells` int64[cells, 5] (TOLD_OF_CELL) and `links`
+    int64[handovers]: what was last reported of each; `outputs`, `cells` and `links` lie in this order in
+    `results`, a scan's results as others see them. `events` int64[EVENTS_A_SCAN, EVENT_WORDS] with
     their number in `event_count[0]`.
     """
 
     image: Views
+    results: Ints
     outputs: Ints
     output_reals: Floats
     forced: Ints
@@ -117,10 +121,13 @@ def tables(plan: Plan) -> Tables:
 
 def work(plan: Plan, image: Image) -> Work:
     """Fresh working memory around an image."""
-    outputs = _outputs_at_rest(plan)
+    results = np.zeros(result_words(plan), np.int64)
+    outputs, cells, links = np.split(results, _parts(plan))
+    outputs[:] = _outputs_at_rest(plan)
     forced = np.zeros(len(plan.terminals), np.int64)
     return Work(
         image.views,
+        results,
         outputs,
         outputs.view(np.float64),
         forced,
@@ -130,11 +137,21 @@ def work(plan: Plan, image: Image) -> Work:
         np.zeros(len(plan.terminals), np.int64),
         np.zeros(len(plan.terminals), np.int64),
         np.zeros(len(plan.devices), np.int64),
-        np.zeros((len(plan.cells), 5), np.int64),
-        np.zeros(len(plan.handovers), np.int64),
+        cells.reshape(-1, len(TOLD_OF_CELL)),
+        links,
         np.zeros((EVENTS_A_SCAN, EVENT_WORDS), np.int64),
         np.zeros(1, np.int64),
     )
+
+
+def result_words(plan: Plan) -> int:
+    """Length of `Work.results`."""
+    return _parts(plan)[-1] + len(plan.handovers)
+
+
+def _parts(plan: Plan) -> list[int]:
+    """Where the cells and where the handovers begin in `Work.results`."""
+    return [plan.output_words, plan.output_words + len(TOLD_OF_CELL) * len(plan.cells)]
 
 
 def initial_image(plan: Plan) -> Image:

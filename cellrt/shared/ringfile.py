@@ -3,7 +3,7 @@
 A named file in a tmpfs (/dev/shm), and not the shared region: the region goes with the last process that
 holds it. Not a file on disk: a store into one of its pages can stall behind another process's fsync.
 
-    bytes 0-63     magic, version, capacity, longest record, layout hash (4 words)
+    bytes 0-63     magic, version, capacity (a power of two), longest record, layout hash (4 words)
     bytes 64-127   written: how many bytes were ever appended (written by the scan)
     then           the bytes; the one numbered n lies at n % capacity
 
@@ -30,7 +30,7 @@ from cellrt.wire import Ints
 Octets = npt.NDArray[np.uint8]
 
 MAGIC = int.from_bytes(b"cellring", "little")
-VERSION = 1
+VERSION = 2
 HEADER_BYTES = 128
 DEFAULT_BYTES = 16 << 20
 """Half an hour of 60 noisy analogs at 50 Hz: how long a line may run without anyone to put it to disk."""
@@ -80,11 +80,11 @@ class RingFile:
 def create(path: Path, layout_hash: str, longest: int, capacity: int = DEFAULT_BYTES) -> RingFile:
     """A new, empty ring for records of up to `longest` bytes, in the place of any older file.
 
-    Its memory is taken at once: a full tmpfs is told here, not by a signal that ends the scan. Raises
-    RingFileError.
+    It has `capacity` bytes or more: room for four of the longest records, and a power of two, so that a
+    place is found without dividing. Its memory is taken at once: a full tmpfs is told here, not by a signal
+    that ends the scan. Raises RingFileError.
     """
-    if capacity % 8 or capacity < 4 * longest:
-        raise RingFileError(f"{path}: {capacity} bytes are too few for records of {longest}")
+    capacity = 1 << (max(capacity, 4 * longest) - 1).bit_length()
     header = np.zeros(HEADER_BYTES // 8, np.int64)
     header[: _HASH + 4] = MAGIC, VERSION, capacity, longest, *_hash_words(layout_hash)
     fresh = path.with_name(path.name + ".new")
@@ -149,11 +149,12 @@ def append(ring: Ints, source: int, nbytes: int) -> None:
     """Scan: append the record of `nbytes` bytes at address `source`."""
     base, capacity = ring.ctypes.data, ring[_CAPACITY]
     written = load_acquire(base + _WRITTEN * 8)
-    at = written % capacity
+    at = written & (capacity - 1)
     first = min(nbytes, capacity - at)
     fence()
     copy_bytes(base + HEADER_BYTES + at, source, first)
-    copy_bytes(base + HEADER_BYTES, source + first, nbytes - first)
+    if first < nbytes:
+        copy_bytes(base + HEADER_BYTES, source + first, nbytes - first)
     store_release(base + _WRITTEN * 8, written + nbytes)
 
 
@@ -175,7 +176,7 @@ def _copy_out(ring: Ints, start: int, end: int, target: int) -> int:
     the longest: so nothing from `written` + longest - capacity on can have been touched.
     """
     base, capacity = ring.ctypes.data, ring[_CAPACITY]
-    at = start % capacity
+    at = start & (capacity - 1)
     first = min(end - start, capacity - at)
     copy_bytes(target, base + HEADER_BYTES + at, first)
     copy_bytes(target + first, base + HEADER_BYTES, end - start - first)
