@@ -35,6 +35,9 @@ AT_REST = (State.STOPPED, State.ABORTED)
 AT_WORK = (State.EXECUTE, State.SUSPENDING, State.SUSPENDED, State.UNSUSPENDING)
 """A cell that waits for boards works."""
 
+LOOKS_AT = ("state", "state_since_ns", "mode", "commander", "first_out", "io_good")
+"""What it reads of a unit."""
+
 Read = Callable[[str], bool | int | float]
 """Reads a tag of the latest snapshot by name."""
 
@@ -165,9 +168,22 @@ class Supervisor:
             self.restarts = 0
         self._take_up(Goal.RECOVER if self.goal in (Goal.RUN, Goal.RECOVER) else self.goal)
 
+    @property
+    def looks_at(self) -> list[str]:
+        """The tags on which its decisions rest while it does not wait. Until one of them changes, or another
+        goal is taken up, it has nothing more to say."""
+        return [f"{cell}.unit.{tag}" for cell in self._plan.cells for tag in LOOKS_AT]
+
+    @property
+    def waits(self) -> bool:
+        """It waits for a moment and not for a change: to start a line that fell."""
+        return self.goal is Goal.RECOVER
+
     def decide(self, now_ns: int, read: Read) -> list[list[int]]:
         """Commands for this moment, from the states that `read` shows."""
         states = {c: State(int(read(f"{c}.unit.state"))) for c in self._plan.cells}
+        for cell, state in states.items():
+            self._watch(cell, state, read)
         if self.goal is Goal.RUN and self._has_fallen(states, read):
             self.fall(now_ns)
         if self.goal is Goal.RECOVER and self._may_restart(now_ns, states, read):
@@ -176,9 +192,7 @@ class Supervisor:
             self._take_up(Goal.RUN)
         commands = []
         for number, (cell, state) in enumerate(states.items()):
-            self._watch(cell, state, read)
             if self.goal not in (Goal.STOP, Goal.ABORT) and in_hand(cell, read):
-                self._worked.add(cell)
                 continue
             wanted, since_ns = self._wanted(cell, state, states, read), _since_ns(cell, read)
             if wanted is not None and self._answered.get(cell) != since_ns:
@@ -205,8 +219,8 @@ class Supervisor:
         return all(state in ends[self.goal] for state in states)
 
     def _watch(self, cell: str, state: State, read: Read) -> None:
-        """Remember who has worked, and who is held by an interlock and not by a person."""
-        if state in AT_WORK:
+        """Remember who has worked or was in hand, and who is held by an interlock and not by a person."""
+        if state in AT_WORK or in_hand(cell, read):
             self._worked.add(cell)
         if state not in (State.HOLDING, State.HELD):
             self._held.discard(cell)

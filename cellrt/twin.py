@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cellrt.assembly import Assembly, Schedule
-from cellrt.compiled import compiled
+from cellrt.compiled import inlined
 from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.entry import Progress, addresses
 from cellrt.image import Image
@@ -22,10 +22,26 @@ from cellrt.scan.runner import Command, Runner
 from cellrt.scan.solve import solve
 from cellrt.scan.step import step
 from cellrt.scan.tables import EVENT_WORDS, EVENTS_A_SCAN, Tables, Work
+from cellrt.scan.watch import Watch, moved
 from cellrt.tags import WORD, Leaf
-from cellrt.wire import DeviceMap, Floats, Ints, Point, Views, Wiring, gather, scatter, wiring
+from cellrt.wire import (
+    DeviceMap,
+    Floats,
+    Ints,
+    Point,
+    Views,
+    Wiring,
+    gather,
+    kind_of,
+    scatter,
+    wiring,
+)
 
 EVENTS_A_RUN = 16 * EVENTS_A_SCAN
+LOOK_EVERY = 10
+"""What is watched is looked at every so many scans."""
+
+NOTHING = Watch(np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64))
 
 
 class Plant(NamedTuple):
@@ -45,20 +61,21 @@ class Plant(NamedTuple):
     samples: Ints
 
 
-@compiled
+@inlined
 def exchange_in(plant: Plant, inputs: Ints, input_reals: Floats, scan: int) -> None:
     """Every device's registers as a fresh, good sample."""
-    for n in range(plant.sensors.places.shape[0]):
-        gather(plant.sensors, n, inputs, input_reals, plant.image)
+    for n in range(plant.sensors.whole.shape[0]):
+        gather(plant.sensors, plant.sensors.whole[n], inputs, input_reals, plant.image)
     for n in range(plant.samples.shape[0]):
         inputs[plant.samples[n]] = scan + 1
         inputs[plant.samples[n] + 1] = 1
 
 
-@compiled
+@inlined
 def exchange_out(plant: Plant, outputs: Ints, output_reals: Floats) -> None:
     """The line's outputs and heartbeat into the devices' registers."""
-    scatter(plant.actuators, 0, plant.actuators.places.shape[0], outputs, output_reals, plant.image)
+    for n in range(plant.actuators.whole.shape[0]):
+        scatter(plant.actuators, plant.actuators.whole[n], outputs, output_reals, plant.image)
     for n in range(plant.heartbeats.shape[0]):
         plant.image.words[plant.heartbeats[n, 0]] = outputs[0] & plant.heartbeats[n, 1]
 
@@ -77,10 +94,13 @@ def run(
     scans: int,
     epoch: int,
     events: Ints,
-) -> tuple[int, int]:
-    """Up to `scans` scans of line and plant from number `scan`; (scans done, events written).
+    watched: Watch,
+    look_in: int,
+) -> tuple[int, int, bool]:
+    """Up to `scans` scans of line and plant from number `scan`; (scans done, events written, a tag moved).
 
-    Stops early when `events` has no room for another scan's. Commands count for the first scan only.
+    Stops early when `events` has no room for another scan's, or when a watched tag has moved: it is looked
+    for after `look_in` scans and then every `LOOK_EVERY`. Commands count for the first scan only.
     """
     count, done = 0, 0
     while done < scans and count + EVENTS_A_SCAN <= events.shape[0]:
@@ -97,7 +117,9 @@ def run(
             plant.schedule, plant.entries, plant.address, plant.image, now_ns, scan + done, t.dt_s
         )
         done += 1
-    return done, count
+        if done >= look_in and (done - look_in) % LOOK_EVERY == 0 and moved(watched, w.image):
+            return done, count, True
+    return done, count, False
 
 
 class TwinError(Exception):
@@ -127,30 +149,48 @@ class Twin:
         self.forced: dict[int, int] = {}
         self._events = np.zeros((EVENTS_A_RUN, EVENT_WORDS), np.int64)
 
-    def run(self, scans: int, commands: Sequence[Command] = ()) -> Iterator[Ints]:
-        """Run `scans` scans; yields their events in batches, as copies. `commands` enter the first."""
-        r, last = self.runner, self.runner.scan + scans
-        r.set_commands(commands)
-        while r.scan < last:
-            if not r.compiled:
-                yield self.step()
-                continue
-            done, count = run(
-                r.tables,
-                r.work,
-                self.plant,
-                r.entries,
-                r.image.address,
-                r.inputs,
-                r.input_reals,
-                r.plan.line.period_ns,
-                r.scan,
-                last - r.scan,
-                r.epoch,
-                self._events,
-            )
-            r.scan += done
-            yield self._events[:count].copy()
+    def run(
+        self, scans: int, commands: Sequence[Command] = (), watched: Watch = NOTHING
+    ) -> Iterator[Ints]:
+        """Run `scans` scans, or fewer: up to the look at which one of the `watched` tags has moved.
+
+        Yields the events in batches, as copies. `commands` enter the first scan, those that find no room
+        in it the next ones.
+        """
+        r = self.runner
+        first, stop = r.scan, False
+        while not stop and (left := first + scans - r.scan) > 0:
+            commands = commands[r.set_commands(commands) :]
+            look_in = LOOK_EVERY - (r.scan - first) % LOOK_EVERY
+            if r.compiled:
+                scans_now = 1 if commands else left
+                events, stop = self._run_compiled(scans_now, watched, look_in)
+            else:
+                events = self.step()
+                stop = look_in == 1 and moved(watched, r.work.image)
+            yield events
+
+    def _run_compiled(self, scans: int, watched: Watch, look_in: int) -> tuple[Ints, bool]:
+        """Up to `scans` scans; their events, and whether what is watched has moved."""
+        r = self.runner
+        done, count, stop = run(
+            r.tables,
+            r.work,
+            self.plant,
+            r.entries,
+            r.image.address,
+            r.inputs,
+            r.input_reals,
+            r.plan.line.period_ns,
+            r.scan,
+            scans,
+            r.epoch,
+            self._events,
+            watched,
+            look_in,
+        )
+        r.scan += done
+        return self._events[:count].copy(), stop
 
     def step(self) -> Ints:
         """One scan, in the mode that the runner has; its events.
@@ -195,11 +235,17 @@ def join(
         entries,
         image.address,
         image.views,
-        wiring([(p, t) for p, t, _ in sensors], [raw for *_, raw in sensors]),
-        wiring([(p, t) for p, t, _ in actuators], [raw for *_, raw in actuators]),
+        _by_kind(sensors),
+        _by_kind(actuators),
         np.array(heartbeats, np.int64).reshape(-1, 2),
         np.array([s.base for s in plan.samples], np.int64),
     )
+
+
+def _by_kind(joined: Sequence[tuple[Point, Leaf, int]]) -> Wiring:
+    """Points, tags and indices of raw values as tables."""
+    rows = sorted(joined, key=lambda j: kind_of(j[0], j[1]))
+    return wiring([(p, t) for p, t, _ in rows], [raw for *_, raw in rows])
 
 
 def _points(device_map: DeviceMap) -> Iterator[Point]:

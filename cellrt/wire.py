@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cellrt.compiled import compiled
-from cellrt.tags import Leaf
+from cellrt.compiled import inlined
+from cellrt.tags import WORD, Leaf
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.uint32]
 
 
 class Wire(enum.Enum):
@@ -120,27 +121,66 @@ class Kind(enum.IntEnum):
 class Wiring(NamedTuple):
     """Points joined to tags, as tables for compiled code.
 
-    `places` int64[n, 5]: byte offset of the tag in the image, `Kind`, lowest and highest raw value, and
-    the index of the raw value (the row's own number unless said otherwise; a point may have many tags).
-    `factors` float64[n, 2]: scale and offset.
+    `runs`, `whole`, `rows` int64[n, 4] are three ways through the same rows, stretch by stretch: first row,
+    row behind the last, `Kind` of all of them, group. A run is of one group, what is `whole` is of all of
+    them, and in `rows` each row stands alone. The longer a stretch, the less a row costs.
+
+    By row: `tags` uint32, the tag's place in the image, as a byte for a bool and as a word for all others;
+    `raws` uint32, the index of its raw value; `lows`, `highs` int64, what the wire can carry; `scales`,
+    `offsets` float64.
     """
 
-    places: Ints
-    factors: Floats
+    runs: Ints
+    whole: Ints
+    rows: Ints
+    tags: Places
+    raws: Places
+    lows: Ints
+    highs: Ints
+    scales: Floats
+    offsets: Floats
 
 
-def wiring(joined: Sequence[tuple[Point, Leaf]], raw: Sequence[int] | None = None) -> Wiring:
+def wiring(
+    joined: Sequence[tuple[Point, Leaf]],
+    raw: Sequence[int] | None = None,
+    groups: Sequence[int] | None = None,
+) -> Wiring:
     """Tables for points and the tags (offsets from the image's start) that they are joined to.
 
-    `raw[n]` is the index of row n's raw value. Raises ValueError where tag and point do not fit.
+    `raw[n]` is the index of row n's raw value (its own number if not given; a point may have many tags),
+    `groups[n]` the number of the group to which it belongs. Raises ValueError where tag and point do not
+    fit.
     """
-    places = np.zeros((len(joined), 5), np.int64)
-    factors = np.ones((len(joined), 2), np.float64)
-    for row, (point, leaf) in enumerate(joined):
-        index = row if raw is None else raw[row]
-        places[row] = leaf.offset, kind_of(point, leaf), *point.wire.limits, index
-        factors[row] = point.scale, point.offset
-    return Wiring(places, factors)
+    kinds = [kind_of(point, leaf) for point, leaf in joined]
+    places = [
+        leaf.offset if kind is Kind.BOOL else leaf.offset // WORD
+        for kind, (_, leaf) in zip(kinds, joined, strict=True)
+    ]
+    limits = np.array([p.wire.limits for p, _ in joined], np.int64).reshape(-1, 2)
+    group = [0] * len(kinds) if groups is None else groups
+    return Wiring(
+        _stretches(kinds, group, list(zip(kinds, group, strict=True))),
+        _stretches(kinds, [0] * len(kinds), kinds),
+        _stretches(kinds, group, range(len(kinds))),
+        np.array(places, np.uint32),
+        np.array(range(len(kinds)) if raw is None else raw, np.uint32),
+        limits[:, 0].copy(),
+        limits[:, 1].copy(),
+        np.array([p.scale for p, _ in joined], np.float64),
+        np.array([p.offset for p, _ in joined], np.float64),
+    )
+
+
+def _stretches(kinds: Sequence[Kind], groups: Sequence[int], alike: Sequence[object]) -> Ints:
+    """Stretches of rows that have the same in `alike`."""
+    stretches: list[list[int]] = []
+    for n, kind in enumerate(kinds):
+        if n and alike[n] == alike[n - 1]:
+            stretches[-1][1] = n + 1
+        else:
+            stretches.append([n, n + 1, kind, groups[n]])
+    return np.array(stretches, np.int64).reshape(-1, 4)
 
 
 def kind_of(point: Point, leaf: Leaf) -> Kind:
@@ -177,41 +217,49 @@ def views(buffer: Any) -> Views:
     )
 
 
-@compiled
-def scatter(
-    wires: Wiring, first: int, last: int, raw: Ints, raw_reals: Floats, image: Views
-) -> None:
-    """Raw values of rows first..last-1 into their tags. `raw_reals` is `raw` seen as float64."""
-    for n in range(first, last):
-        at, kind, source = wires.places[n, 0], wires.places[n, 1], wires.places[n, 4]
-        if kind == 0:
-            image.bytes[at] = 1 if raw[source] != 0 else 0
-        elif kind == 1:
-            image.words[at >> 3] = raw[source]
-        elif kind == 2:
-            image.reals[at >> 3] = raw[source] * wires.factors[n, 0] + wires.factors[n, 1]
-        else:
-            image.reals[at >> 3] = raw_reals[source]
-
-
-@compiled
-def gather(wires: Wiring, n: int, raw: Ints, raw_reals: Floats, image: Views) -> None:
-    """The tag of row n into its raw value, within what the wire can carry."""
-    at, kind, target = wires.places[n, 0], wires.places[n, 1], wires.places[n, 4]
-    low, high = wires.places[n, 2], wires.places[n, 3]
+@inlined
+def scatter(wires: Wiring, stretch: Ints, raw: Ints, raw_reals: Floats, image: Views) -> None:
+    """Raw values of the rows of a stretch into their tags. `raw_reals` is `raw` seen as float64."""
+    tags, raws, kind = wires.tags, wires.raws, stretch[2]
     if kind == 0:
-        raw[target] = 1 if image.bytes[at] != 0 else 0
+        for n in range(stretch[0], stretch[1]):
+            image.bytes[tags[n]] = 1 if raw[raws[n]] != 0 else 0
     elif kind == 1:
-        raw[target] = min(max(image.words[at >> 3], low), high)
+        for n in range(stretch[0], stretch[1]):
+            image.words[tags[n]] = raw[raws[n]]
     elif kind == 2:
-        counts = (image.reals[at >> 3] - wires.factors[n, 1]) / wires.factors[n, 0]
-        if counts >= high:
-            raw[target] = high
-        elif counts > low:
-            raw[target] = int(np.floor(counts + 0.5))
-        else:  # NaN comes here too
-            raw[target] = low
-    elif kind == 3:
-        raw_reals[target] = image.reals[at >> 3]
+        for n in range(stretch[0], stretch[1]):
+            image.reals[tags[n]] = raw[raws[n]] * wires.scales[n] + wires.offsets[n]
     else:
-        raw_reals[target] = np.float32(image.reals[at >> 3])
+        for n in range(stretch[0], stretch[1]):
+            image.reals[tags[n]] = raw_reals[raws[n]]
+
+
+@inlined
+def gather(wires: Wiring, stretch: Ints, raw: Ints, raw_reals: Floats, image: Views) -> None:
+    """The tags of the rows of a stretch into their raw values, within what the wire can carry."""
+    tags, raws, kind = wires.tags, wires.raws, stretch[2]
+    if kind == 0:
+        for n in range(stretch[0], stretch[1]):
+            raw[raws[n]] = 1 if image.bytes[tags[n]] != 0 else 0
+    elif kind == 1:
+        for n in range(stretch[0], stretch[1]):
+            raw[raws[n]] = min(max(image.words[tags[n]], wires.lows[n]), wires.highs[n])
+    elif kind == 2:
+        for n in range(stretch[0], stretch[1]):
+            raw[raws[n]] = counts(wires, n, image.reals[tags[n]])
+    elif kind == 3:
+        for n in range(stretch[0], stretch[1]):
+            raw_reals[raws[n]] = image.reals[tags[n]]
+    else:
+        for n in range(stretch[0], stretch[1]):
+            raw_reals[raws[n]] = np.float32(image.reals[tags[n]])
+
+
+@inlined
+def counts(wires: Wiring, n: int, value: float) -> int:
+    """The integer that stands for a value at the scaled point of row n."""
+    exact = (value - wires.offsets[n]) / wires.scales[n]
+    if exact >= wires.highs[n]:
+        return int(wires.highs[n])
+    return int(np.floor(exact + 0.5)) if exact > wires.lows[n] else int(wires.lows[n])  # NaN too

@@ -148,10 +148,10 @@ def _node_id(identifier: str, index: int) -> ua.NodeId:
 
 @cached_njit
 def _gather(wires: Wiring, raw: Ints, reals: Floats, image: Views) -> None:
-    for n in range(wires.places.shape[0]):
-        gather(wires, n, raw, reals, image)
+    for n in range(wires.runs.shape[0]):
+        gather(wires, wires.runs[n], raw, reals, image)
 
 
 @cached_njit
 def _scatter(wires: Wiring, n: int, raw: Ints, reals: Floats, image: Views) -> None:
-    scatter(wires, n, n + 1, raw, reals, image)
+    scatter(wires, wires.rows[n], raw, reals, image)

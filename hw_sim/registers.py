@@ -132,7 +132,7 @@ def _publish(
 ) -> None:
     """Every tag into its cells, high word first."""
     for n in range(places.shape[0]):
-        gather(wires, n, raw, reals, image)
+        gather(wires, wires.rows[n], raw, reals, image)
         at, width = places[n, 0], places[n, 1]
         for k in range(width):
             cells[at + k] = (raw[n] >> (16 * (width - 1 - k))) & 0xFFFF
@@ -156,10 +156,10 @@ def _accept(
             value = 0
             for k in range(width):
                 value = value << 16 | cells[at + k]
-            if wires.places[n, 2] < 0:
+            if wires.lows[n] < 0:
                 value = signed(value, 16 * width)
             raw[n] = value
-            scatter(wires, n, n + 1, raw, reals, image)
+            scatter(wires, wires.rows[n], raw, reals, image)
 
 
 @compiled

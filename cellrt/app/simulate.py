@@ -13,15 +13,13 @@ from cellrt.line.resolve import resolve
 from cellrt.line.spec import LineSpec
 from cellrt.scan.commands import Origin
 from cellrt.scan.plan import Plan
+from cellrt.scan.watch import watch
 from cellrt.supervisor import Commander, Goal, Supervisor
 from cellrt.tags import Scalar
-from cellrt.twin import Twin
+from cellrt.twin import LOOK_EVERY, Twin
 from cellrt.wire import Ints
 from hw_sim.device import SimDevice
 from hw_sim.plant import assemble, census, set_out, sow
-
-DECIDE_EVERY = 10
-"""The supervisor of a twin is asked every so many scans."""
 
 
 def simulated_devices(line: LineSpec) -> dict[str, type[SimDevice]]:
@@ -56,6 +54,8 @@ class VirtualLine:
         self.twin = Twin(self.plan, assembly, image, maps, compiled=compiled, progress=progress)
         self.journal = Journal(self.plan, journal)
         self.supervisor = Supervisor(self.plan, Commander(1, Origin.SUPERVISOR))
+        self._watched = watch(self.plan.layout, self.supervisor.looks_at)
+        self._asked = False
         self._commands: Sequence[list[int]] = ()
         self._leaves = {leaf.path: leaf for leaf in self.plan.layout.tags()}
 
@@ -80,13 +80,20 @@ class VirtualLine:
     def pursue(self, goal: Goal) -> None:
         """What the operator wants."""
         self.supervisor.pursue(goal)
+        self._asked = True
 
     def run(self, for_ns: int) -> Iterator[Ints]:
-        """Run for so much logical time; yields the events, written to the journal already."""
+        """Run for so much logical time; yields the events, written to the journal already.
+
+        The supervisor is asked at every look of the twin's, but not where it could only say nothing.
+        """
         last = self.twin.runner.scan + for_ns // self.plan.line.period_ns
         while (left := last - self.twin.runner.scan) > 0:
-            for events in self.twin.run(min(DECIDE_EVERY, left), self._commands):
+            if self._asked or self.supervisor.waits:
+                left = min(left, LOOK_EVERY)
+            for events in self.twin.run(left, self._commands, self._watched):
                 if len(events):
                     self.journal.append(events)
                     yield events
             self._commands = self.supervisor.decide(self.now_ns, self.read)
+            self._asked = False

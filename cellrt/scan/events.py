@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from cellrt.compiled import compiled, lowest_set_bit
+from cellrt.compiled import compiled, inlined, lowest_set_bit
 from cellrt.packml import Unit
 from cellrt.scan.tables import EVENTS_A_SCAN, Tables, Work
 from cellrt.tags import WORD, find
@@ -75,17 +75,32 @@ def emit(work: Work, now_ns: int, kind: int, subject: int, a: int, b: int, c: in
     work.event_count[0] = n + 1
 
 
-@compiled
+@inlined
 def report(tables: Tables, work: Work, now_ns: int) -> None:
     """Events for everything that changed since the last scan, and the boards' counts."""
     words = work.image.words
     for k in range(tables.units.shape[0]):
-        report_unit(work, now_ns, k, tables.units[k])
+        if has_changed(work, k, tables.units[k]):
+            report_unit(work, now_ns, k, tables.units[k])
     for k in range(tables.states.shape[0]):
         state = words[tables.states[k, 0]]
         if state != work.links[k]:
             emit(work, now_ns, HANDOVER, k, work.links[k], state, words[tables.states[k, 1]], 0)
             work.links[k] = state
+
+
+@inlined
+def has_changed(work: Work, k: int, places: Ints) -> bool:
+    """Whether there is anything to report of cell `k`."""
+    words, before, unit = work.image.words, work.cells[k], places[0]
+    differ = (
+        words[unit + U_STATE] ^ before[0]
+        | words[unit + U_STEP] ^ before[1]
+        | words[places[1] + B_ID] ^ before[2]
+        | words[unit + U_TRIPPED] ^ before[3]
+        | words[places[3] + B_ID] ^ before[4]
+    )
+    return bool(differ != 0)
 
 
 @compiled

@@ -76,9 +76,9 @@ def end_force(
     number: int,
 ) -> None:
     """Terminal `k` is forced no more: its tags show the last sample again."""
-    for n in range(tables.forcing.places.shape[0]):
-        if tables.forcing.places[n, 4] == k:
-            scatter(tables.inputs, n, n + 1, inputs, input_reals, work.image)
+    for n in range(tables.forcing.raws.shape[0]):
+        if tables.forcing.raws[n] == k:
+            scatter(tables.inputs, tables.inputs.rows[n], inputs, input_reals, work.image)
     emit(work, now_ns, UNFORCED, k, work.forced[k], number, 0, 0)
     work.forced[k] = work.forced_until_ns[k] = 0
     work.forces[0] -= 1
@@ -89,11 +89,11 @@ def force_inputs(
     tables: Tables, work: Work, inputs: Ints, input_reals: Floats, now_ns: int
 ) -> None:
     """End what has expired, then put forced values over what the samples brought."""
-    if work.forces[0] == 0:
-        return
     for k in range(tables.terminals.shape[0]):
         if work.forced_until_ns[k] != 0 and now_ns > work.forced_until_ns[k]:
             end_force(tables, work, k, inputs, input_reals, now_ns, 0)
-    for n in range(tables.forcing.places.shape[0]):
-        if work.forced_until_ns[tables.forcing.places[n, 4]] != 0:
-            scatter(tables.forcing, n, n + 1, work.forced, work.forced_reals, work.image)
+    for n in range(tables.forcing.raws.shape[0]):
+        if work.forced_until_ns[tables.forcing.raws[n]] != 0:
+            scatter(
+                tables.forcing, tables.forcing.rows[n], work.forced, work.forced_reals, work.image
+            )

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from cellrt.compiled import compiled
+from cellrt.compiled import compiled, inlined
 from cellrt.interlock import Cause
 from cellrt.packml import Control, Mode
 from cellrt.scan.events import U_CAUSE, U_COMMANDER, U_MODE, U_TRIPPED, U_WELL
@@ -51,7 +51,7 @@ def jog(
     return refusal
 
 
-@compiled
+@inlined
 def jogs(tables: Tables, work: Work, terminal: int, now_ns: int) -> bool:
     """An output is being jogged. A forced one is not."""
     if work.jogged_until_ns[terminal] < now_ns or work.forced_until_ns[terminal] != 0:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cellrt.assembly import Schedule
-from cellrt.compiled import compiled
+from cellrt.compiled import compiled, inlined
 from cellrt.compiler.native import call_entry, copy_bytes
 from cellrt.wire import Ints, Views
 
 
-@compiled
+@inlined
 def solve(
     schedule: Schedule,
     entries: Ints,
@@ -28,7 +28,7 @@ def solve(
     scan_records(schedule.members, entries, base_address, image, now_ns, scan, dt_s)
 
 
-@compiled
+@inlined
 def copy(table: Ints, base_address: int) -> None:
     """Copy parts of the image at `base_address` onto others: rows of (from, to, bytes)."""
     for n in range(table.shape[0]):
@@ -42,7 +42,7 @@ def passed_over(last_ns: int, now_ns: int, every: int, dt_s: float) -> bool:
     return last_ns // span_ns != now_ns // span_ns
 
 
-@compiled
+@inlined
 def scan_records(
     rows: Ints, entries: Ints, base_address: int, image: Views, now_ns: int, scan: int, dt_s: float
 ) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cellrt.compiled import compiled
+from cellrt.compiled import inlined
 from cellrt.interlock import Cause, Kind
 from cellrt.scan.commands import obey
-from cellrt.scan.events import DEVICE, emit, report
+from cellrt.scan.events import DEVICE, U_CAUSE, emit, report
 from cellrt.scan.force import force_inputs
 from cellrt.scan.jog import jogs
 from cellrt.scan.solve import solve
@@ -16,7 +16,7 @@ STOP = int(Cause.STOP)
 TO, RUN_OUT, KEEP, STAY = int(Kind.TO), int(Kind.RUN_OUT), int(Kind.KEEP), int(Kind.STAY)
 
 
-@compiled
+@inlined
 def step(
     tables: Tables,
     work: Work,
@@ -38,7 +38,7 @@ def step(
     write(tables, work, now_ns, scan, epoch)
 
 
-@compiled
+@inlined
 def read(
     tables: Tables, work: Work, inputs: Ints, input_reals: Floats, now_ns: int, epoch: int
 ) -> None:
@@ -46,54 +46,106 @@ def read(
     work.event_count[0] = 0
     for n in range(tables.units.shape[0]):
         work.image.bytes[tables.units[n, 2]] = 1
+    take_in(tables, work, inputs, input_reals)
     for n in range(tables.sources.shape[0]):
-        base, good = tables.sources[n, 0], inputs[tables.sources[n, 0] + 1]
-        if inputs[base] != work.seen[n] >> 1:
-            first, last = tables.sources[n, 1], tables.sources[n, 2]
-            scatter(tables.inputs, first, last, inputs, input_reals, work.image)
+        base = tables.sources[n]
+        good = inputs[base + 1]
         if good != work.seen[n] & 1:
             emit(work, now_ns, DEVICE, n, good, 0, 0, 0)
         work.seen[n] = inputs[base] << 1 | good
     for n in range(tables.trust.shape[0]):
         if inputs[tables.trust[n, 1] + 1] == 0:
             work.image.bytes[tables.trust[n, 0]] = 0
-    obey(tables, work, inputs, input_reals, now_ns, epoch)
-    force_inputs(tables, work, inputs, input_reals, now_ns)
+    if inputs[tables.commands_base] > 0:
+        obey(tables, work, inputs, input_reals, now_ns, epoch)
+    if work.forces[0] > 0:
+        force_inputs(tables, work, inputs, input_reals, now_ns)
 
 
-@compiled
+@inlined
+def take_in(tables: Tables, work: Work, inputs: Ints, input_reals: Floats) -> None:
+    """What the fresh samples say into the tags."""
+    fresh = 0
+    for n in range(tables.sources.shape[0]):
+        fresh += inputs[tables.sources[n]] != work.seen[n] >> 1
+    if fresh == tables.sources.shape[0]:
+        for n in range(tables.inputs.whole.shape[0]):
+            scatter(tables.inputs, tables.inputs.whole[n], inputs, input_reals, work.image)
+    elif fresh > 0:
+        for n in range(tables.inputs.runs.shape[0]):
+            device = tables.inputs.runs[n, 3]
+            if inputs[tables.sources[device]] != work.seen[device] >> 1:
+                scatter(tables.inputs, tables.inputs.runs[n], inputs, input_reals, work.image)
+
+
+@inlined
 def write(tables: Tables, work: Work, now_ns: int, scan: int, epoch: int) -> None:
     """Outputs through their gates, then the heartbeat; events for what this scan changed.
 
     A gated output's tag shows what is sent, not what the logic wanted. A forced one's goes on showing
     what the logic wants, so that nothing of a force stays behind.
     """
-    image, outputs = work.image, work.outputs
-    for n in range(tables.gates.shape[0]):
-        gate = tables.gates[n]
-        cause, raw = image.words[gate[0]], gate[2]
-        if cause == 0:
-            send(tables, work, n, raw)
-            continue
-        for_ns, at = now_ns - image.words[gate[1]], 3 * cause
-        kind, after_ns = gate[at], gate[at + 1]
-        if cause == STOP and jogs(tables, work, tables.output_terminals[n], now_ns):
-            outputs[raw] = work.jogged[tables.output_terminals[n]]
-        elif kind == KEEP or (kind == RUN_OUT and for_ns < after_ns):
-            send(tables, work, n, raw)
-            continue
-        elif kind == TO or (kind != STAY and for_ns >= after_ns):
-            outputs[raw] = gate[at + 2]
-        scatter(tables.outputs, n, n + 1, outputs, work.output_reals, image)
-    outputs[0], outputs[1] = scan, epoch
+    if all_free(tables, work):
+        for n in range(tables.outputs.whole.shape[0]):
+            send(tables, work, tables.outputs.whole[n])
+    else:
+        for n in range(tables.outputs.runs.shape[0]):
+            write_run(tables, work, tables.outputs.runs[n], now_ns)
+    work.outputs[0], work.outputs[1] = scan, epoch
     report(tables, work, now_ns)
 
 
-@compiled
-def send(tables: Tables, work: Work, n: int, raw: int) -> None:
+@inlined
+def all_free(tables: Tables, work: Work) -> bool:
+    """No cell's outputs are gated, and nothing is forced."""
+    held = work.forces[0]
+    for k in range(tables.units.shape[0]):
+        held |= work.image.words[tables.units[k, 0] + U_CAUSE]
+    return bool(held == 0)
+
+
+@inlined
+def write_run(tables: Tables, work: Work, run: Ints, now_ns: int) -> None:
+    """Outputs of one cell."""
+    cause = work.image.words[tables.units[run[3], 0] + U_CAUSE]
+    if cause == 0 and work.forces[0] == 0:
+        send(tables, work, run)
+    else:
+        for n in range(run[0], run[1]):
+            write_row(tables, work, n, now_ns)
+
+
+@inlined
+def write_row(tables: Tables, work: Work, n: int, now_ns: int) -> None:
+    """Output row `n` as its gate wants it, or whoever forces or jogs it."""
+    gate, terminal = tables.gates[n], tables.output_terminals[n]
+    cause, raw = work.image.words[gate[0]], gate[2]
+    if cause == 0:
+        send_row(tables, work, n, raw)
+        return
+    for_ns, at = now_ns - work.image.words[gate[1]], 3 * cause
+    kind, after_ns = gate[at], gate[at + 1]
+    if cause == STOP and jogs(tables, work, terminal, now_ns):
+        work.outputs[raw] = work.jogged[terminal]
+    elif kind == KEEP or (kind == RUN_OUT and for_ns < after_ns):
+        send_row(tables, work, n, raw)
+        return
+    elif kind == TO or (kind != STAY and for_ns >= after_ns):
+        work.outputs[raw] = gate[at + 2]
+    scatter(tables.outputs, tables.outputs.rows[n], work.outputs, work.output_reals, work.image)
+
+
+@inlined
+def send_row(tables: Tables, work: Work, n: int, raw: int) -> None:
     """Output row `n` goes out as it is forced, else as the logic wants it."""
     terminal = tables.output_terminals[n]
     if work.forced_until_ns[terminal] != 0:
         work.outputs[raw] = work.forced[terminal]
     else:
-        gather(tables.outputs, n, work.outputs, work.output_reals, work.image)
+        send(tables, work, tables.outputs.rows[n])
+
+
+@inlined
+def send(tables: Tables, work: Work, stretch: Ints) -> None:
+    """A stretch of outputs goes out as the logic wants it."""
+    gather(tables.outputs, stretch, work.outputs, work.output_reals, work.image)

@@ -11,7 +11,17 @@ from cellrt.image import Image
 from cellrt.interlock import CAUSES, Cause
 from cellrt.scan.plan import Plan, Terminal
 from cellrt.tags import WORD, Leaf, Role, Scalar
-from cellrt.wire import Floats, Ints, Point, Views, Wiring, gather, views, wiring
+from cellrt.wire import (
+    Floats,
+    Ints,
+    Point,
+    Views,
+    Wiring,
+    gather,
+    kind_of,
+    views,
+    wiring,
+)
 
 EVENT_WORDS = 8
 EVENTS_A_SCAN = 256
@@ -23,7 +33,8 @@ FLOAT_MAX = float(np.finfo(np.float64).max)
 class Tables(NamedTuple):
     """What does not change while a line runs.
 
-    `sources` int64[devices, 3]: base of the device's sample in the inputs, first and last wiring row.
+    `sources` int64[devices]: base of the device's sample in the inputs. `inputs` in groups by device,
+    `outputs` in groups by cell.
     `trust` int64[n, 2]: byte of a cell's `io_good`, base of a sample that this cell depends on.
     `gates` int64[outputs, 3 + 3 * causes]: words of the cell's `cause` and `cause_since_ns`, raw index,
     then for each cause: `interlock.Kind`, delay in ns, safe raw value.
@@ -86,22 +97,28 @@ class Work(NamedTuple):
 
 def tables(plan: Plan) -> Tables:
     """The tables of a plan."""
-    joined_in = list(plan.joined(Role.INPUT))
-    joined_out = list(plan.joined(Role.OUTPUT))
-    numbers = [n for n, *_ in joined_in]
-    sources = [
-        [s.base, numbers.index(n) if n in numbers else 0, _after(numbers, n)]
-        for n, s in enumerate(plan.samples)
-    ]
+    cells = {name: n for n, name in enumerate(plan.cells)}
+    joined_in = sorted(plan.joined(Role.INPUT), key=lambda j: (kind_of(j[2], j[4]), j[0]))
+    joined_out = sorted(plan.joined(Role.OUTPUT), key=lambda j: (kind_of(j[2], j[4]), cells[j[1]]))
+    inputs = wiring(
+        [(p, t) for *_, p, _, t in joined_in],
+        [raw for *_, raw, _ in joined_in],
+        [n for n, *_ in joined_in],
+    )
+    outputs = wiring(
+        [(p, t) for *_, p, _, t in joined_out],
+        [raw for *_, raw, _ in joined_out],
+        [cells[c] for _, c, *_ in joined_out],
+    )
     trust = sorted({(c, n) for n, c, *_ in (*joined_in, *joined_out)})
     number = {(t.role, t.raw): n for n, t in enumerate(plan.terminals)}
     word = {t: plan.layout.place(t)[0] // WORD for t in _watched(plan)}
     return Tables(
         plan.assembly.schedule(),
-        _ints(sources, 3),
-        wiring([(p, t) for *_, p, _, t in joined_in], [raw for *_, raw, _ in joined_in]),
+        np.array([s.base for s in plan.samples], np.int64),
+        inputs,
         _ints([[_io_good(plan, c), plan.samples[n].base] for c, n in trust], 2),
-        wiring([(p, t) for *_, p, _, t in joined_out], [raw for *_, raw, _ in joined_out]),
+        outputs,
         _ints([_gate(plan, c, p, raw, t) for _, c, p, raw, t in joined_out], 3 + 3 * len(CAUSES)),
         wiring(
             [(p, t) for *_, p, _, t in joined_in],
@@ -218,7 +235,8 @@ def raw_value(point: Point, tag: Leaf, value: Scalar) -> int:
         single.words[0] = int(value)
     else:
         single.reals[0] = float(value)
-    gather(wiring([(point, Leaf(tag.path, 0, tag.field))]), 0, scratch, reals, single)
+    wires = wiring([(point, Leaf(tag.path, 0, tag.field))])
+    gather(wires, wires.rows[0], scratch, reals, single)
     return int(scratch[0])
 
 
@@ -261,10 +279,6 @@ def _terminal(plan: Plan, number: int) -> list[int]:
 def _limits(tag: Leaf) -> tuple[float, float]:
     low, high = tag.field.low, tag.field.high
     return (-np.inf if low is None else low, np.inf if high is None else high)
-
-
-def _after(numbers: list[int], number: int) -> int:
-    return len(numbers) - numbers[::-1].index(number) if number in numbers else 0
 
 
 def _ints(rows: list[list[int]], width: int) -> Ints:
