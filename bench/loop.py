@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from cellrt.compiler.cache import cached_njit
-from cellrt.scan.runner import Runner, compiled_step
+from cellrt.scan.runner import Runner
+from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
 from cellrt.wire import Floats, Ints
 
@@ -25,7 +26,7 @@ def many_steps(
 ) -> None:
     """`scans` scans from number `first`; the inputs stand still."""
     for scan in range(first, first + scans):
-        compiled_step(t, w, entries, base, inputs, reals, scan * period_ns, scan, epoch)
+        step(t, w, entries, base, inputs, reals, scan * period_ns, scan, epoch)
 
 
 def scan_ns(r: Runner, scans: int) -> float:

@@ -13,11 +13,11 @@ from cellrt.app.simulate import VirtualLine
 from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.native import monotonic_ns
 from cellrt.line.load import load_line
-from cellrt.scan.runner import compiled_step
 from cellrt.scan.solve import solve
+from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
 from cellrt.supervisor import Goal
-from cellrt.twin import Plant, exchange_out, one_exchange_in
+from cellrt.twin import Plant, exchange_in, exchange_out
 from cellrt.wire import Floats, Ints
 
 LINE_UP_S = 3600
@@ -45,9 +45,9 @@ def run_parts(
     for scan in range(first, first + scans):
         now_ns = scan * period_ns
         began = monotonic_ns(scratch)
-        one_exchange_in(plant, inputs, reals, scan)
+        exchange_in(plant, inputs, reals, scan)
         sensed = monotonic_ns(scratch)
-        compiled_step(t, w, entries, base, inputs, reals, now_ns, scan, epoch)
+        step(t, w, entries, base, inputs, reals, now_ns, scan, epoch)
         solved = monotonic_ns(scratch)
         exchange_out(plant, w.outputs, w.output_reals)
         acted = monotonic_ns(scratch)
