@@ -18,7 +18,8 @@ from textual.widgets import DataTable, Footer, Static
 from cellrt.runtime.control import ControlError
 
 LOOK_EVERY_S = 0.2
-WIDTH_PIPED = 200
+WIDTH_PIPED = 1000
+"""Printed, a point is one line however many tags it has: for grep."""
 
 COLUMNS = ("point", "", "raw", "value", "unit", "forced", "address", "tags", "wire")
 """What is looked at first stands first: on a narrow terminal the rest is a key away."""
@@ -37,7 +38,7 @@ def show(look: Look) -> None:
     if console.is_terminal:
         Points(look).run()
     else:
-        Console(width=WIDTH_PIPED).print(table(points), soft_wrap=True)
+        Console(width=WIDTH_PIPED).print(table(points))
 
 
 class Points(App[None]):
