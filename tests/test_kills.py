@@ -20,6 +20,8 @@ from cellrt.packml import State
 from cellrt.runtime.region import Status
 from cellrt.shared.memory import Role
 
+pytestmark = pytest.mark.real_time
+
 SOAK = os.environ.get("CELLRT_SOAK") == "1"
 ROUNDS = 20 if SOAK else 1
 MOMENTS = 1500 if SOAK else 150

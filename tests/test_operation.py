@@ -13,6 +13,8 @@ from typer.testing import CliRunner, Result
 from cellrt.app.cli import app
 from cellrt.packml import State
 
+pytestmark = pytest.mark.real_time
+
 SPEED = 10
 
 

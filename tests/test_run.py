@@ -38,6 +38,8 @@ from cellrt.line.modbus_map import modbus_map
 from cellrt.packml import Command, Mode, State
 from cellrt.supervisor import Goal
 
+pytestmark = pytest.mark.real_time
+
 SPEED = 10
 SOAK = os.environ.get("CELLRT_SOAK") == "1"
 BOARDS = 3

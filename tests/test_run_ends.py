@@ -17,6 +17,8 @@ from running import devices as served_devices
 
 from cellrt.packml import State
 
+pytestmark = pytest.mark.real_time
+
 
 def line_with(folder: Path, addresses: Mapping[str, str]) -> Path:
     """The print station with its devices elsewhere."""

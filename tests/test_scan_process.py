@@ -38,6 +38,8 @@ from cellrt.supervisor import Commander
 from cellrt.tags import Scalar
 from cellrt.wire import Ints
 
+pytestmark = pytest.mark.real_time
+
 STATION = Path(__file__).parents[1] / "cells" / "print_station.toml"
 MS = 1_000_000
 PERIOD_NS = 10 * MS

@@ -17,6 +17,8 @@ import shared_peers as peers
 
 from cellrt.shared.memory import Region
 
+pytestmark = pytest.mark.real_time
+
 EXCHANGES = int(os.environ.get("CELLRT_EXCHANGES", "1_000_000"))
 KILLS = int(os.environ.get("CELLRT_KILLS", "20"))
 

@@ -12,6 +12,8 @@ import pytest
 from running import Journey, RunningLine, journeys, running
 from smt import accounted, changed, started, warm
 
+pytestmark = pytest.mark.real_time
+
 SOAK = os.environ.get("CELLRT_SOAK") == "1"
 SPEED = 8
 BOARDS = 50 if SOAK else 3
