@@ -10,7 +10,8 @@ LINE ?= cells/smt_line.toml
 run: install
 	$(BIN)/cellrt run $(LINE) --sim --speed $(SPEED)
 
-# On two cores, each told when it is through. What is held to the wall clock goes before the rest.
+# Two at a time, each told when it is through. Lines in real time begin as soon as they can, and have the
+# right of way before all that only takes a processor's time.
 IDLE := nice -n 19
 
 test: install

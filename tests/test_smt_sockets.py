@@ -15,7 +15,7 @@ from smt import accounted, changed, started, warm
 pytestmark = pytest.mark.real_time
 
 SOAK = os.environ.get("CELLRT_SOAK") == "1"
-SPEED = 8
+SPEED = 15
 BOARDS = 50 if SOAK else 3
 GONE = ("completed", "rejected", "rework", "scrapped")
 
