@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench import naive, recorder, starts, twin
+from bench import naive, opcua_changes, recorder, starts, twin
 from bench.registry import SUBJECTS, NotHere, Result, Subject, measure
 
-MODULES = (twin, recorder, starts, naive)
+MODULES = (opcua_changes, twin, recorder, starts, naive)
 """Each registers its subjects when it is imported; they run in this order."""
 
 

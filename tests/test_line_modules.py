@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -174,7 +175,7 @@ def test_module_beside_the_line_file_comes_before_an_installed_one(module: str) 
     other = Path("installed")
     other.mkdir()
     (other / f"{module}.py").write_text("raise RuntimeError('the installed one')")
-    sys.path.insert(0, str(other.resolve()))
+    sys.path.append(str(other.resolve()))
     assert load_line(write(module)).cells["one"].type.__module__ == module
 
 
@@ -246,3 +247,11 @@ def test_resolve_gives_class_or_names_the_nearest() -> None:
     assert resolve("pathlib:Path") is Path
     with pytest.raises(ResolveError, match="there is no module 'pathlip'; did you mean 'pathlib'"):
         resolve("pathlip:Path")
+
+
+def test_module_beside_the_line_called_as_one_of_pythons_hides_it_from_nobody(module: str) -> None:
+    Path("queue.py").write_text("")
+    load_line(write(module))
+    spec = PathFinder.find_spec("queue")
+    assert spec is not None and spec.origin is not None
+    assert Path(spec.origin).parent != Path().resolve()

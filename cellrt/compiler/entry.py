@@ -67,6 +67,14 @@ def _cfunc(record: type[Record]) -> Any:
     return made
 
 
+def worker_code(names: Sequence[str]) -> str:
+    """What a worker runs. PYTHONPATH would put a line's folder before Python's own modules."""
+    return (
+        f"import sys; sys.path[:] = {sys.path!r}\n"
+        f"from cellrt.compiler.worker import compile_named; compile_named({os.getpid()}, {names!r})"
+    )
+
+
 def _compile_in_parallel(records: Sequence[type[Record]], progress: Progress | None) -> None:
     """Fill the cache by processes of their own; what fails there fails again here, and is told then.
 
@@ -75,12 +83,9 @@ def _compile_in_parallel(records: Sequence[type[Record]], progress: Progress | N
     cores = min(len(records), os.cpu_count() or 1)
     if cores < 2:
         return
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    command = [sys.executable, "-m", "cellrt.compiler.worker", str(os.getpid())]
     workers = [
         subprocess.Popen(
-            [*command, *(r.type_name() for r in records[n::cores])],
-            env=env,
+            [sys.executable, "-c", worker_code([r.type_name() for r in records[n::cores]])],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

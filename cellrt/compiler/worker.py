@@ -1,4 +1,4 @@
-"""What compiles beside the process that starts a line: `python -m cellrt.compiler.worker PID TYPE...`
+"""What compiles beside the process that starts a line, and searches modules where that one does.
 
 A module of its own: code of `entry` run as `__main__` would be kept under another fingerprint, and be
 compiled once more by whoever waits for it.
@@ -7,7 +7,6 @@ compiled once more by whoever waits for it.
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Sequence
 
 from cellrt.compiler.entry import entry
@@ -21,7 +20,3 @@ def compile_named(parent_pid: int, names: Sequence[str]) -> None:
         module, _, kind = name.partition(":")
         entry(getattr(importlib.import_module(module), kind))
         print(name, flush=True)
-
-
-if __name__ == "__main__":
-    compile_named(int(sys.argv[1]), sys.argv[2:])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterable
 from importlib.machinery import PathFinder
@@ -23,6 +24,8 @@ from cellrt.line.problem import choose
 from cellrt.tags import DeclarationError
 
 CELLRT = str(Path(__file__).parent.parent)
+STDLIB = sysconfig.get_path("stdlib")
+PYTHONS_OWN = (STDLIB, sysconfig.get_path("platstdlib"), str(Path(STDLIB) / "lib-dynload"))
 
 
 class ResolveError(ValueError):
@@ -34,10 +37,14 @@ class ResolveError(ValueError):
 
 
 def search_beside(line_file: Path) -> None:
-    """Let modules beside the line file be imported, before any installed ones of the same name."""
+    """Let modules beside the line file be imported, before any installed ones of the same name.
+
+    Behind Python's own: beside a cell's file called `queue.py` everything must still find `queue`.
+    """
     folder = str(line_file.resolve().parent)
     if folder not in sys.path:
-        sys.path.insert(0, folder)
+        own = [n for n, path in enumerate(sys.path) if path in PYTHONS_OWN]
+        sys.path.insert(max(own, default=-1) + 1, folder)
 
 
 def resolve(name: str) -> Any:
