@@ -16,9 +16,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from asyncua import Server, ua
+from asyncua import ua
+from asyncua.server.server import Server
 
 from cellrt import Cell, Input, Parameter, Var
 from cellrt.line.spec import CellSpec, LineSpec, SimSpec
@@ -77,26 +79,26 @@ async def serve_line(pipe: Connection, changing: int) -> None:
         nonlocal scan
         image.views.words[words[:changes]] = time.time_ns() // 1_000_000
         scan += 1
-        await server.publish(Snapshot.take(plan, image, inputs, scan, scan * PERIOD_NS))
+        await line.publish(Snapshot.take(plan, image, inputs, scan, scan * PERIOD_NS))
 
     with tempfile.TemporaryDirectory() as folder:
-        server = LineServer(plan, send, Access(Path(folder)), 0, wall_start_ns=time.time_ns())
-        await server.start()
+        line = LineServer(plan, send, Access(Path(folder)), 0, wall_start_ns=time.time_ns())
+        await line.start()
         await publish(0)
-        await answer(pipe, server.port, names, publish)
-        await server.stop()
+        await answer(pipe, line.port, names, publish)
+        await line.stop()
 
 
 async def serve_asyncua(pipe: Connection, changing: int) -> None:
     """asyncua's server with as many variables, written one after the other."""
-    server = Server()
-    await server.init()
-    server.set_endpoint("opc.tcp://127.0.0.1:0")
-    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    shipped = Server()
+    await shipped.init()
+    shipped.set_endpoint("opc.tcp://127.0.0.1:0")
+    shipped.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     nodes, names = [], [f"press_{n // 10}.c{n % 10}" for n in range(changing)]
     for n, name in enumerate(names):
         if n % FOLDER_TAGS == 0:
-            folder = await server.nodes.objects.add_folder(1, f"presses_{n // FOLDER_TAGS}")
+            folder = await shipped.nodes.objects.add_folder(1, f"presses_{n // FOLDER_TAGS}")
         node = ua.NodeId(ua.String(name), ua.Int16(1))
         nodes.append(await folder.add_variable(node, name, 0, ua.VariantType.Int64))
 
@@ -107,8 +109,9 @@ async def serve_asyncua(pipe: Connection, changing: int) -> None:
             if n % FOLDER_TAGS == 0:
                 await asyncio.sleep(0)
 
-    async with server:
-        port = server.bserver._server.sockets[0].getsockname()[1]
+    async with shipped:
+        listening: Any = shipped.bserver
+        port = listening._server.sockets[0].getsockname()[1]
         await answer(pipe, port, names, publish)
 
 
