@@ -114,7 +114,7 @@ def test_running_line_answers_a_modbus_client(line: RunningLine) -> None:
         line.wait(
             lambda: number("printer.stroke_mm_s_wanted", kinds.FLOAT32) == 61.5, "the new speed"
         )
-        assert line.read("printer.stroke_mm_s_wanted") == [61.5]
+        line.wait(lambda: line.read("printer.stroke_mm_s_wanted") == [61.5], "brain to see it too")
         back = client.convert_to_registers(60.0, kinds.FLOAT32)
         assert not client.write_registers(wanted, back).isError()
         assert client.write_register(at["printer.CntrlCmd"], Command.CLEAR).exception_code == 3
