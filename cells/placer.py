@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cellrt import (
-    MS,
     Array,
     Cause,
     Command,
@@ -30,8 +29,6 @@ from cells.work import PLACED, condemn, identify
 
 NOZZLES = 8
 LOST_IN_A_ROW = 3
-LOOK_SOONEST_NS = 300 * MS
-"""A look takes longer; what the machine says of fiducials sooner is of an older one."""
 MOST_PARTS = 1000
 """The machine takes no longer program."""
 
@@ -60,8 +57,9 @@ class Placer(Station):
     nozzles: Array[Nozzle] = array(NOZZLES)
     clamped: bool = Input()
     unclamped: bool = Input()
-    fiducials_found: bool = Input()
-    fiducials_lost: bool = Input()
+    look_taken: int = Input(doc="number of the look that the machine took last")
+    fiducials_found: int = Input(doc="number of the look that found them; 0 none")
+    fiducials_lost: int = Input(doc="number of the look that found none; 0 none")
     begun: bool = Input(doc="the board in the jaws is being placed; until they open")
     head_works: bool = Input()
     place_done: bool = Input()
@@ -72,7 +70,9 @@ class Placer(Station):
 
     belt_run: bool = Output(safe=always(to(False)))
     unclamp: bool = Output(safe=always(to(False)), doc="off: the jaws hold the board")
-    look: bool = Output(safe=always(to(False)), doc="one look at the fiducials on its rising edge")
+    look: int = Output(
+        safe=always(to(0)), doc="a new number is a new look at the fiducials; 0 none"
+    )
     place: bool = Output(safe=always(to(False)), doc="placing goes on while it is on")
     correction_x_um: float = Output(safe=always(to(0.0)), unit="um", low=-200.0, high=200.0)
     correction_y_um: float = Output(safe=always(to(0.0)), unit="um", low=-200.0, high=200.0)
@@ -89,6 +89,7 @@ class Placer(Station):
     )
     error_window: int = Parameter(20_000, unit="picks", low=100, high=1_000_000)
     least_nozzles: int = Parameter(4, low=1, high=NOZZLES, doc="fewer that work hold the machine")
+    looked: int = Var(doc="number of the last look")
     reclamped: bool = Var(doc="this board was clamped anew")
     lost_in_row: int = Var(retain=True, doc="boards in a row whose fiducials were not found")
     started: bool = Var(retain=True, doc="the present board has parts on it, or may have")
@@ -173,10 +174,10 @@ class Placer(Station):
         return self.recipe_verified() and self.feeders.settings_taken()
 
     def found(self) -> bool:
-        return self.fiducials_found and self.step_ns() >= LOOK_SOONEST_NS
+        return self.fiducials_found == self.looked
 
     def lost(self) -> bool:
-        return self.fiducials_lost and self.step_ns() >= LOOK_SOONEST_NS
+        return self.fiducials_lost == self.looked
 
     def lost_again(self) -> bool:
         return self.lost() and self.reclamped
@@ -186,7 +187,7 @@ class Placer(Station):
 
     def always(self) -> None:
         """The head rests unless a step lets it work; lanes are watched whatever the state."""
-        self.look = False
+        self.look = 0
         self.place = False
         if self.unit.io_good:
             self.feeders.watch(self.error_limit_ppm, self.error_window)
@@ -222,7 +223,10 @@ class Placer(Station):
             condemn(self.board, int(Route.REMOVAL))
 
     def looking(self) -> None:
-        self.look = True
+        """A look of its own for each time that it comes here; the machine answers by the number."""
+        if self.unit.step_entered:
+            self.looked = max(self.looked, self.look_taken) + 1
+        self.look = self.looked
 
     def reclamping(self) -> None:
         self.unclamp = True

@@ -9,7 +9,7 @@ from cellrt.blocks import LIMIT
 from cellrt.tags import Array, Var, array
 from cellrt.wire import DeviceMap
 from hw_sim.belt import Belt
-from hw_sim.device import Contactor, SimDevice, countdown
+from hw_sim.device import Contactor, SimDevice
 from hw_sim.feeders import LANES, Feeders, Lane, lane_inputs, lane_outputs
 from hw_sim.head import (
     GANG_S,
@@ -22,12 +22,12 @@ from hw_sim.head import (
     nozzle_inputs,
 )
 from hw_sim.points import WATCHDOG_NODES, bit, f64, opcua_map, u16, u32
+from hw_sim.vision import Vision
 
 BELT_MM = 400.0
 BELT_MM_S = 200.0
 ENTRY_MM = 30.0
 STOP_MM = 350.0
-LOOK_S = 0.6
 
 VACUUM_KPA, LEAST_KPA = 80.0, 60.0
 VACUUM_TAU_S = 0.3
@@ -57,6 +57,7 @@ class Placer(SimDevice):
 
     * Placing needs a board in closed jaws at the stop whose fiducials were found, and a program;
       otherwise it is refused with `fault`.
+    * A look at the fiducials is ordered by a number and answered by it, with found or lost.
     * It goes on while `place` is on and there is power, and stops between two gangs. What is done
       is known until the jaws open; a board let go before its end lacks the rest.
     * A pick that fails is retried three times, then with another nozzle. A lane that brings no part
@@ -69,13 +70,11 @@ class Placer(SimDevice):
     belt: Belt
     motor: Contactor
     jaws: Jaws
-    vision: Contactor
+    vision: Vision
     head: Contactor
     feeders: Feeders
     nozzles: Array[Nozzle] = array(NOZZLES)
-    look_left_s: float = Var(unit="s")
     gang_left_s: float = Var(unit="s", doc="until the next gang")
-    looks: int = Var(doc="looks at the fiducials of the board in the jaws")
     tries: int = Var(doc="parts tried for this board, whatever became of them")
     offset_x_um: float = Var(unit="um", doc="correction that this board is placed with")
     offset_y_um: float = Var(unit="um")
@@ -90,7 +89,7 @@ class Placer(SimDevice):
 
     belt_run: bool = Var(doc="belt motor")
     unclamp: bool = Var(doc="jaws open; off: springs close them")
-    look: bool = Var(doc="rising edge: one look at the fiducials, 0.6 s")
+    look: int = Var(doc="number of a look at the fiducials, 0.6 s; a new number is a new look")
     place: bool = Var(doc="placing begins on the rising edge, and goes on while it is on")
     correction_x_um: float = Var(
         unit="um", doc="added to where parts go, from the board's start on"
@@ -105,8 +104,6 @@ class Placer(SimDevice):
     board_at_stop: bool = Var(doc="light barrier at the placing position")
     clamped: bool = Var(True, doc="jaws are closed")
     unclamped: bool = Var(doc="jaws are open")
-    fiducials_found: bool = Var(doc="the vision knows where the board lies; until the jaws open")
-    fiducials_lost: bool = Var(doc="the last look found none; until the jaws open")
     begun: bool = Var(doc="the board in the jaws has parts on it, or is about to; until they open")
     placing: bool = Var(doc="the head is at work")
     place_done: bool = Var(doc="every part of the board is placed; until the jaws open")
@@ -127,8 +124,9 @@ class Placer(SimDevice):
             u32("barcode", "Belt.Barcode"),
             bit("clamped", "Jaws.Closed"),
             bit("unclamped", "Jaws.Opened"),
-            bit("fiducials_found", "Vision.FiducialsFound"),
-            bit("fiducials_lost", "Vision.FiducialsLost"),
+            u32("vision.taken", "Vision.Taken"),
+            u32("vision.found", "Vision.Found"),
+            u32("vision.lost", "Vision.Lost"),
             bit("begun", "Head.Begun"),
             bit("placing", "Head.Placing"),
             bit("place_done", "Head.Done"),
@@ -151,7 +149,7 @@ class Placer(SimDevice):
         outputs=(
             bit("belt_run", "Command.BeltRun"),
             bit("unclamp", "Command.Unclamp"),
-            bit("look", "Command.Look"),
+            u32("look", "Command.Look"),
             bit("place", "Command.Place"),
             u32("feeders.allowed", "Command.LanesAllowed"),
             f64("correction_x_um", "Command.CorrectionX"),
@@ -171,10 +169,9 @@ class Placer(SimDevice):
         self.belt.held = self.jaws.closed > 0.0
         self.belt.stand_in_the_way(self.board_at_stop, self.dt_s)
         self.belt.move(self.motor.obey(self.belt_run, live), BELT_MM_S, BELT_MM, self.dt_s)
-        self.vision.obey(self.look, live)
         self.head.obey(self.place, live)
         self.sense(live)
-        self.fault = self.fault and (self.place or self.look)
+        self.fault = self.fault and (self.place or self.look != 0)
         self.see(live)
         if not self.begun:
             self.take_program()
@@ -201,7 +198,7 @@ class Placer(SimDevice):
         if not self.clamped:
             self.let_go()
         if self.barcode == 0:
-            self.looks = 0
+            self.vision.looks = 0
 
     def let_go(self) -> None:
         """What is not placed by now never will be."""
@@ -209,8 +206,7 @@ class Placer(SimDevice):
             self.belt.board.missing += self.feeders.parts_active - self.placed
         self.begun = False
         self.place_done = False
-        self.fiducials_found = False
-        self.fiducials_lost = False
+        self.vision.forget()
         self.placed = 0
 
     def can_work(self) -> bool:
@@ -218,21 +214,14 @@ class Placer(SimDevice):
         return self.clamped and self.barcode != 0 and self.belt.overhang_mm == 0.0
 
     def see(self, live: bool) -> None:
-        """One look at the fiducials, as long as the jaws hold the board."""
-        if self.vision.rose and not self.can_work():
-            self.fault = True
-        elif self.vision.rose:
-            self.fiducials_found = False
-            self.fiducials_lost = False
-            self.look_left_s = LOOK_S
-            self.looks += 1
-        if not (live and self.clamped):
-            self.look_left_s = 0.0
-        elif self.look_left_s > 0.0:
-            self.look_left_s = countdown(self.look_left_s, self.dt_s)
-            if self.look_left_s == 0.0:
-                self.fiducials_lost = self.happens(self.lost_ppm, LOOK, self.looks)
-                self.fiducials_found = not self.fiducials_lost
+        """Take a new look, or refuse it; see what the one under way finds."""
+        if self.vision.order(self.look, live):
+            if self.can_work():
+                self.vision.begin()
+            else:
+                self.fault = True
+        if self.vision.go_on(live, self.dt_s):
+            self.vision.tell(self.happens(self.lost_ppm, LOOK, self.vision.looks))
 
     def happens(self, chance_ppm: float, purpose: int, serial: int) -> bool:
         """Whether what has this chance happens to this board, at its `serial`th part or look."""
@@ -249,7 +238,7 @@ class Placer(SimDevice):
 
     def begin(self) -> None:
         """A board's placing begins, or is refused."""
-        if not (self.can_work() and self.fiducials_found and self.feeders.parts_active > 0):
+        if not (self.can_work() and self.vision.found != 0 and self.feeders.parts_active > 0):
             self.fault = True
             return
         self.begun = True

@@ -144,6 +144,19 @@ def test_look_ends_while_held_and_aborted_the_board_is_looked_at_anew() -> None:
     assert station.leaves() == GOOD
 
 
+def test_slow_polls_what_an_earlier_look_found_is_no_answer_to_a_later_one() -> None:
+    """Held when the first look had found them; the second one finds none."""
+    station = Station().comes_to("looking")
+    station.command("placer", Command.HOLD)
+    station.until(lambda: station["fiducials_found"])
+    station.plant["placer.lost_ppm"] = 1e9
+    station.command("placer", Command.UNHOLD)
+    told = station.go_slowly(10.0, every=75).journal.entries(20, "placer")
+    steps = {e["to"] for e in told if e["event"] == "Step"}
+    assert "reclamping" in steps and "placing" not in steps
+    assert not station.plant["placer.fault"]
+
+
 @pytest.fixture(scope="module")
 def moments() -> dict[str, int]:
     """Each step of the second board's way, and the scan after a few in which it is there."""

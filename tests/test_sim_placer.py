@@ -61,7 +61,7 @@ class Bench(Plant):
 
     def board(self, number: int) -> None:
         """Take what is there away, and put a bare board into the jaws."""
-        self["look"] = self["place"] = False
+        self["look"], self["place"] = 0, False
         self.open()
         self["belt.board.placed"] = self["belt.board.missing"] = self["belt.board.shifted"] = 0
         self["belt.board.id"] = 0
@@ -75,10 +75,10 @@ class Bench(Plant):
         self.until("unclamped")
 
     def look(self) -> None:
-        self["look"] = True
-        self.run(0.01)
-        self.until(lambda: bool(self["fiducials_found"] or self["fiducials_lost"]))
-        self["look"] = False
+        """One more, by its number, until it is answered."""
+        self["look"] = number = int(self["vision.taken"]) + 1
+        self.until(lambda: number in (self["vision.found"], self["vision.lost"]))
+        self["look"] = 0
         self.run(0.01)
 
     def start(self) -> None:
@@ -177,11 +177,28 @@ def test_fiducials_lost_are_looked_for_anew_with_another_draw() -> None:
     found = []
     for _ in range(40):
         bench.look()
-        found.append(bool(bench["fiducials_found"]))
-        assert bench["fiducials_lost"] is not bench["fiducials_found"]
+        found.append(bool(bench["vision.found"]))
+        assert (bench["vision.lost"] == 0) == found[-1]
     assert 5 < sum(found) < 35
     bench.open()
-    assert not bench["fiducials_found"] and not bench["fiducials_lost"]
+    assert not bench["vision.found"] and not bench["vision.lost"]
+
+
+@pytest.mark.parametrize("cut", ["power", "jaws"])
+def test_look_cut_short_saw_nothing_and_is_not_done_again_by_itself(cut: str) -> None:
+    bench = Bench()
+    bench["look"] = 7
+    bench.run(0.3)
+    bench["powered"] = cut != "power"
+    bench["hand_opens"] = cut == "jaws"
+    bench.run(0.1)
+    bench["powered"], bench["hand_opens"] = True, False
+    bench.run(5.0)
+    assert bench["vision.taken"] == 7 and bench["vision.found"] == bench["vision.lost"] == 0
+    bench["look"] = 0
+    bench.run(0.01)
+    bench.look()
+    assert bench["vision.found"] == 8
 
 
 def test_program_is_taken_over_between_boards_and_not_while_it_is_changed() -> None:

@@ -17,13 +17,15 @@ from cellrt.runtime.scan import take_up
 from cellrt.scan.commands import Operation
 from cellrt.scan.runner import Runner
 from cellrt.tags import Scalar
-from cellrt.twin import Twin, one_plant_scan
+from cellrt.twin import Twin, one_exchange_in, one_plant_scan
 from cellrt.wire import Ints
 
 S_NS = 1_000_000_000
 GONE_SCANS = 250
 """How long a scan, or io, that was killed is gone."""
 STALE_SCANS = 20
+SPEED = 15
+"""Of logical time to the wall clock's, behind slow polls."""
 
 L = TypeVar("L", bound="Line")
 
@@ -50,6 +52,27 @@ class Line(VirtualLine):
         """Run for so long."""
         for _ in self.run(round(for_s * S_NS)):
             pass
+        return self
+
+    def go_slowly(self: L, for_s: float, every: int) -> L:
+        """Samples and outputs go by only in every so many scans, as at `SPEED` times real time."""
+        twin, runner = self.twin, self.twin.runner
+        outputs, commands = runner.work.outputs.copy(), list(self._commands)
+        walls = [f"{device}.wall_ns" for device in self.plan.devices]
+        first = runner.scan
+        for scan in range(first, first + round(for_s * S_NS) // self.plan.line.period_ns):
+            if scan % every == 0:
+                one_exchange_in(twin.plant, runner.inputs, runner.input_reals, scan)
+            if scan % 10 == 0:
+                commands += self.supervisor.decide(self.now_ns, self.read)
+                for wall in walls:
+                    self.plant[wall] = 1 + self.now_ns // SPEED
+            commands = commands[runner.set_commands(commands) :]
+            self.journal.append(runner.step().copy())
+            if scan % every == 0:
+                outputs[:] = runner.work.outputs
+            plant_scan(twin, outputs, scan)
+        self._commands = commands
         return self
 
     def until(self: L, reached: Callable[[], object], within_s: float = 120.0) -> L:
