@@ -57,6 +57,7 @@ class Narrator:
             Event.OVERRUN: lambda k, a, b, c, d: {"skipped": a, "late_ns": b},
             Event.MODE: lambda k, a, b, c, d: self._moved(k, Mode, a, b),
             Event.COMMANDER: lambda k, a, b, c, d: self._moved(k, Control, a, b),
+            Event.CHANGED: self._changed,
             Event.FORCED: self._forced,
             Event.UNFORCED: self._unforced,
             Event.LOST: lambda k, a, b, c, d: {"lost": a},
@@ -139,6 +140,10 @@ class Narrator:
             "after_bits": after,
             "command": number,
         }
+
+    def _changed(self, k: int, before: int, after: int, _c: int, _d: int) -> Entry:
+        tag = self._plan.told[k].path
+        return {"cell": tag.partition(".")[0], "tag": tag, "from": before, "to": after}
 
     def _forced(self, k: int, raw: int, until_ns: int, number: int, _d: int) -> Entry:
         terminal = self._plan.terminals[k]

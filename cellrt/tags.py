@@ -56,7 +56,7 @@ class Field:
     """What is declared of one tag. `kind` is bool, int, float or a `Record` subclass.
 
     `count` is the length of an array of records, 0 for a single one. `recipe`: a parameter that each
-    recipe sets. `jog`: an output that a person may move by hand.
+    recipe sets. `jog`: an output that a person may move by hand. `told`: every change is an event.
     """
 
     role: Role
@@ -72,6 +72,7 @@ class Field:
     count: int = 0
     recipe: bool = False
     jog: bool = False
+    told: bool = False
 
     @property
     def is_record(self) -> bool:
@@ -85,10 +86,14 @@ def Var(
     low: float | None = None,
     high: float | None = None,
     retain: bool = False,
+    told: bool = False,
     doc: str = "",
 ) -> Any:
-    """A tag that only the logic writes. With `retain` its value outlives a crash and power cut."""
-    return Field(Role.VAR, default, unit, low, high, retain, doc=doc)
+    """A tag that only the logic writes. With `retain` its value outlives a crash and power cut.
+
+    With `told` every change of it is an event, for the journal; a bool or an int.
+    """
+    return Field(Role.VAR, default, unit, low, high, retain, doc=doc, told=told)
 
 
 def Input(
@@ -105,13 +110,15 @@ def Output(
     low: float | None = None,
     high: float | None = None,
     jog: bool = False,
+    told: bool = False,
     doc: str = "",
 ) -> Any:
     """A tag that goes to a field device; `safe`: what becomes of it for each cause of a stop.
 
-    With `jog` it may be moved by hand in Manual, the cell at rest and its interlocks well.
+    With `jog` it may be moved by hand in Manual, the cell at rest and its interlocks well. With `told`
+    every change of what the logic wants is an event, for the journal; a bool or an int.
     """
-    return Field(Role.OUTPUT, None, unit, low, high, safe=safe, doc=doc, jog=jog)
+    return Field(Role.OUTPUT, None, unit, low, high, safe=safe, doc=doc, jog=jog, told=told)
 
 
 def Parameter(
@@ -267,6 +274,10 @@ def _declared(cls: type[Record]) -> dict[str, Field]:
                 )
             fields[name] = replace(declared, name=name, kind=each)
         elif kind in (bool, int, float) and isinstance(declared, Field):
+            if declared.told and kind is float:
+                raise DeclarationError(
+                    f"{cls.type_name()}.{name} is float and changes all the time; tell a bool or an int"
+                )
             _check_default(f"{cls.type_name()}.{name}", kind, declared)
             fields[name] = replace(declared, name=name, kind=kind)
         else:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from cellrt import Array, Input, Output, Parameter, Record, Var, always, array, to
+from cells.supply import Supply
 
 LANES = 20
 
 
 class Lane(Record):
-    """One lane. The line may use it while the right reel is in it and its error rate is well."""
+    """One lane. The line may use it while the right reel is in it and its error rate is well.
 
+    The next reel is asked for before this one ends, and the right one where another is in it.
+    """
+
+    supply: Supply
     part: int = Input(doc="part number on the reel")
     reel: int = Input(doc="id of the reel")
     left: int = Input(unit="parts")
@@ -39,6 +44,11 @@ class Lane(Record):
 
     def may_be_used(self) -> bool:
         return self.part_wanted != 0 and self.is_right() and not self.blocked
+
+    def ask(self, low_parts: int, at_work: bool) -> None:
+        """For the reel that belongs here, when this one ends or is another."""
+        ends = self.left < low_parts or not self.is_right()
+        self.supply.ask(self.reel_wanted, at_work and self.part_wanted != 0 and ends)
 
     def watch(self, most_errors: float, window: int) -> bool:
         """Count errors in a window of picks; True when parts came from a reel that is not right."""
@@ -88,6 +98,12 @@ class Feeders(Record):
             lane.part_set = lane.part_wanted
             lane.parts_set = lane.parts_wanted
         self.find_need()
+
+    def ask_for_reels(self, low_parts: int) -> None:
+        """Once the machine works by the program that they are for; fewer parts left are low."""
+        at_work = self.settings_taken()
+        for n in range(LANES):
+            self.lanes[n].ask(low_parts, at_work)
 
     def find_need(self) -> None:
         """The first lane of the program that neither gives its part nor is stood in for."""

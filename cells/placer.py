@@ -17,6 +17,7 @@ from cellrt import (
     Route,
     S,
     Sequence,
+    State,
     Step,
     Var,
     always,
@@ -29,6 +30,7 @@ from cells.work import PLACED, condemn, identify
 
 NOZZLES = 8
 LOST_IN_A_ROW = 3
+HELD = int(State.HELD)
 MOST_PARTS = 1000
 """The machine takes no longer program."""
 
@@ -49,6 +51,8 @@ class Placer(Station):
       such boards in a row hold the machine until a person takes it out of Held.
     * A lane with a wrong reel, or with too many errors, is not used; another with the same part
       stands in. A part that no lane can give holds the machine: none is left out.
+    * A reel is asked for while the one before it has `reel_low` parts left. A wrong one that comes is
+      not used, and asked for anew.
     * The jaws hold the board without air. What interrupts a placement does not end it: it goes on
       where the machine says it stopped. A board that was let go meanwhile is scrap.
     """
@@ -88,6 +92,9 @@ class Placer(Station):
         750.0, unit="ppm", low=100.0, high=1e6, doc="errors in a window that block a lane"
     )
     error_window: int = Parameter(20_000, unit="picks", low=100, high=1_000_000)
+    reel_low: int = Parameter(
+        600, unit="parts", low=0, high=5000, doc="fewer left on a reel: the next one is asked for"
+    )
     least_nozzles: int = Parameter(4, low=1, high=NOZZLES, doc="fewer that work hold the machine")
     looked: int = Var(doc="number of the last look")
     reclamped: bool = Var(doc="this board was clamped anew")
@@ -147,8 +154,9 @@ class Placer(Station):
         return None
 
     def lacks_part(self) -> bool:
-        """A board would have to wait for a part, or does."""
-        waits = self.unit.step == EMPTY or (self.unit.step == PLACING and self.waiting)
+        """A board would have to wait for a part, or does; the head, told to rest, does not say so."""
+        waits = self.waiting or self.unit.state == HELD
+        waits = self.unit.step == EMPTY or (self.unit.step == PLACING and waits)
         return waits and self.feeders.lane_in_need != 0
 
     def reels_right(self) -> bool:
@@ -191,6 +199,7 @@ class Placer(Station):
         self.place = False
         if self.unit.io_good:
             self.feeders.watch(self.error_limit_ppm, self.error_window)
+            self.feeders.ask_for_reels(self.reel_low)
         if self.begun and self.feeders.strange_parts and self.board.id != 0:
             condemn(self.board, int(Route.REMOVAL))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cellrt import (
     Cause,
     Command,
@@ -21,6 +23,7 @@ from cellrt import (
 )
 from cellrt.blocks import LIMIT
 from cells.station import Station
+from cells.supply import Supply
 from cells.work import PRINTED, READ_WITHIN_NS, identify
 
 N_A_PCT = -10.0 / 3.0
@@ -46,9 +49,13 @@ class Printer(Station):
       one of `waste_after_s` the next print is a reject: its board is failed.
     * Each stroke, front and rear, has its own offset correction.
     * Volume is corrected through the pressure, by 15 N at most.
-    * Low paste holds the printer between boards; the rest of the line drains.
+    * Paste is asked for before it runs low or ends its life on the stencil, and when it is another
+      than the recipe's.
+    * Low paste holds the printer between boards; the rest of the line drains. Paste past its life, or
+      of another number, holds it before any print.
     """
 
+    supply: Supply
     clamped: bool = Input()
     unclamped: bool = Input()
     printing: bool = Input()
@@ -62,6 +69,10 @@ class Printer(Station):
     offset_x_um: float = Input(unit="um", low=-500.0, high=500.0, doc="of the last print")
     offset_y_um: float = Input(unit="um", low=-500.0, high=500.0, doc="of the last print")
     paste_pct: float = Input(unit="%", low=0.0, high=100.0)
+    paste_number: int = Input(doc="number of the paste on the stencil")
+    paste_age_s: float = Input(
+        unit="s", low=0.0, high=1e6, doc="since this paste was put on the stencil"
+    )
     temperature_degC: float = Input(unit="degC", low=0.0, high=60.0)
     prints_since_wipe: int = Input()
     wipes: int = Input(doc="full wipes that the machine has counted")
@@ -103,6 +114,18 @@ class Printer(Station):
     wipes_asked: int = Parameter(0, low=0, high=999_999, doc="another value asks for one wipe")
     knead_after_s: float = Parameter(600.0, unit="s", low=60.0, high=7200.0)
     waste_after_s: float = Parameter(1800.0, unit="s", low=60.0, high=14400.0)
+    paste_number_wanted: int = Parameter(
+        305, low=1, high=9999, recipe=True, doc="number of the paste"
+    )
+    paste_low_pct: float = Parameter(
+        40.0, unit="%", low=20.0, high=90.0, doc="less is left: paste is asked for"
+    )
+    paste_life_s: float = Parameter(
+        28_800.0, unit="s", low=600.0, high=86_400.0, doc="on the stencil; older, it prints nothing"
+    )
+    paste_ahead_s: float = Parameter(
+        900.0, unit="s", low=60.0, high=7200.0, doc="so long before its end paste is asked for"
+    )
     wipes_answered: int = Var(retain=True, doc="`wipes_asked` as of the last wipe")
     wipes_before: int = Var(doc="machine's count of wipes as of the last step that was no wipe")
     first_is_waste: bool = Var(retain=True, doc="the next print ends a long pause")
@@ -111,6 +134,8 @@ class Printer(Station):
     interlocks = (
         *Station.interlocks,
         Interlock("paste_enough", Cause.NONE, Command.HOLD, only_running=True),
+        Interlock("paste_alive", Cause.NONE, Command.HOLD, only_running=True),
+        Interlock("paste_right", Cause.NONE, Command.HOLD, only_running=True),
     )
     sequence = Sequence(
         Step(
@@ -134,8 +159,30 @@ class Printer(Station):
         Step("knead", {"kneaded": "empty"}, within_s=30.0),
     )
 
+    def between_boards(self) -> bool:
+        return self.unit.step in (EMPTY, WIPE, KNEAD)
+
+    def before_print(self) -> bool:
+        """No board is in the machine, or one that waits for its print."""
+        waits = self.unit.step in (JUDGING, CLAMPING) and not self.done_with()
+        return self.between_boards() or waits
+
     def paste_enough(self) -> bool:
-        return not self.paste_low or self.unit.step not in (EMPTY, WIPE, KNEAD)
+        return not (self.paste_low and self.between_boards())
+
+    def paste_alive(self) -> bool:
+        return self.paste_age_s < self.paste_life_s or not self.before_print()
+
+    def paste_right(self) -> bool:
+        return self.paste_number == self.paste_number_wanted or not self.before_print()
+
+    @classmethod
+    def unfit(cls, parameters: Mapping[str, bool | int | float]) -> str | None:
+        """Fresh paste must not be asked for at once again."""
+        life_s, ahead_s = (parameters[f"paste_{p}_s"] for p in ("life", "ahead"))
+        if ahead_s < life_s:
+            return None
+        return f"paste_ahead_s {ahead_s:g} is not under paste_life_s {life_s:g}; ask later"
 
     def work_here(self) -> int:
         return PRINTED
@@ -165,6 +212,14 @@ class Printer(Station):
 
     def work_complete(self) -> bool:
         return self.unit.step not in (CLAMPING, STROKE, RELEASING, WIPE, KNEAD)
+
+    def always(self) -> None:
+        """Paste is asked for whatever the state."""
+        if self.unit.io_good:
+            ends = self.paste_age_s >= self.paste_life_s - self.paste_ahead_s
+            ends = ends or self.paste_pct < self.paste_low_pct or self.paste_low
+            ends = ends or self.paste_number != self.paste_number_wanted
+            self.supply.ask(self.paste_number_wanted, ends)
 
     def execute(self) -> None:
         """Belt and ports; what the steps need is switched off here and on by them."""
@@ -225,8 +280,8 @@ class Printer(Station):
 
 
 _STEPS = Printer.sequence.names
-EMPTY, FILLING, CLAMPING, STROKE = (
-    _STEPS.index(s) for s in ("empty", "filling", "clamping", "stroke")
+EMPTY, FILLING, JUDGING, CLAMPING, STROKE = (
+    _STEPS.index(s) for s in ("empty", "filling", "judging", "clamping", "stroke")
 )
 RELEASING, DELIVER, WIPE, KNEAD = (
     _STEPS.index(s) for s in ("releasing", "deliver", "wipe", "knead")

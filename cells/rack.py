@@ -9,7 +9,9 @@ class Rack(Record):
     """A magazine or the rework stand. One that was away comes back empty."""
 
     here: bool = Input(doc="one stands in its place")
-    request: bool = Output(safe=always(keep(False)), doc="fetch it and bring an empty one")
+    request: bool = Output(
+        safe=always(keep(False)), told=True, doc="fetch it and bring an empty one"
+    )
     filled: int = Var(retain=True, doc="slots used, from the first on")
 
     def has_room(self, slots: int) -> bool:

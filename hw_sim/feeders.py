@@ -1,11 +1,13 @@
-"""Feeders of a placer: reels of parts, how picks from them fail, and the person who looks after them."""
+"""Feeders of a placer: reels of parts, how picks from them fail, and the people who look after them."""
 
 from __future__ import annotations
 
 from cellrt.blocks import LIMIT
 from cellrt.chance import uniform
+from cellrt.compiled import compiled
 from cellrt.tags import Array, Record, Var, array
-from hw_sim.points import Points, u16, u32
+from hw_sim.points import Points, bit, u16, u32
+from hw_sim.stock import Supply
 
 LANES = 20
 
@@ -13,7 +15,6 @@ FIRST_PART, FIRST_REEL = 101, 5001
 PARTS = 10
 """Different part numbers at the machine: lanes n and n + 10 hold the same one, on reels of their own."""
 REEL = 5000
-LOW = 200
 BEST_PPM, WORST_PPM = 300.0, 500.0
 """Picks that go wrong, of feeders that are well; a bad feeder has 3,000 ppm."""
 
@@ -31,24 +32,29 @@ def lane_inputs(n: int) -> Points:
         u32(f"feeders.lanes.{n}.left", f"Lane{n}.Left"),
         u32(f"feeders.lanes.{n}.picks", f"Lane{n}.Picks"),
         u32(f"feeders.lanes.{n}.errors", f"Lane{n}.Errors"),
+        bit(f"feeders.lanes.{n}.supply.supplied", f"Lane{n}.Supplied"),
     )
 
 
 def lane_outputs(n: int) -> Points:
-    """What the program says of lane n."""
+    """What the program says of lane n, and the reel that is asked for."""
     return (
         u16(f"feeders.lanes.{n}.part_set", f"Program.Part{n}"),
         u16(f"feeders.lanes.{n}.parts_set", f"Program.Parts{n}"),
+        u32(f"feeders.lanes.{n}.supply.asked", f"Lane{n}.Asked"),
     )
 
 
 class Lane(Record):
     """One feeder with its reel, and what the program takes from it.
 
-    * A person splices the next reel on when this one is low or empty.
-    * A feeder that the line does not use any more, or that jammed, is taken out, mended and put back
-      with the right reel; its counters then begin at 0.
+    * A reel comes on request. One with the same id is spliced to the end of the one that is there;
+      another takes its place.
+    * A feeder that the line does not use any more, or that jammed, is taken out by a person, mended
+      and put back; its counters then begin at 0.
     """
+
+    supply: Supply
 
     part: int = Var(doc="part number on the reel")
     reel: int = Var(doc="id of the reel")
@@ -64,55 +70,47 @@ class Lane(Record):
     error_ppm: float = Var(unit="ppm", doc="picks that go wrong")
     well_ppm: float = Var(unit="ppm", doc="picks that go wrong when the feeder is well")
     jammed: bool = Var(doc="not even retries and another nozzle brought a part")
-    right_part: int = Var(doc="part number that belongs here")
-    right_reel: int = Var(doc="id of the reels that belong here")
-    next_reel: int = Var(
-        doc="id of the reel that a person brings next, by mistake; 0 the right one"
-    )
     calls_s: float = Var(unit="s", doc="for how long it has called for a person")
 
     def stock(self, number: int, seed: int) -> None:
         """A new feeder with a full reel."""
-        self.right_part = FIRST_PART + number % PARTS
-        self.right_reel = FIRST_REEL + number
+        self.take(FIRST_REEL + number)
         spread_ppm = (WORST_PPM - BEST_PPM) * uniform(seed, 0, number, DRAW_FEEDER)
         self.well_ppm = BEST_PPM + spread_ppm
-        self.left = REEL
-        self.put_in()
+        self.mend()
 
-    def put_in(self) -> None:
-        """The feeder, well and with the right reel."""
-        self.part = self.right_part
-        self.reel = self.right_reel
+    def mend(self) -> None:
+        """The feeder is put in, and well."""
         self.error_ppm = self.well_ppm
         self.jammed = False
         self.picks = 0
         self.errors = 0
 
-    def splice(self) -> None:
-        """The next reel is joined to the end of this one."""
-        self.reel = self.next_reel if self.next_reel != 0 else self.right_reel
-        self.next_reel = 0
-        self.left += REEL
+    def take(self, reel: int) -> None:
+        """A full reel goes in, to the end of one like it or in the place of another."""
+        self.left = REEL + (self.left if reel == self.reel else 0)
+        self.reel = reel
+        self.part = part_on(reel)
 
     def attend(self, barred: bool, person_s: float, dt_s: float) -> None:
         """A person comes `person_s` after the feeder began to call; `barred`: the line shuns it."""
-        low = self.left < LOW
-        calls = low or self.jammed or barred
-        self.calls_s = self.calls_s + dt_s if calls else 0.0
-        if self.calls_s < person_s:
-            return
-        self.calls_s = 0.0
-        if low:
-            self.splice()
-        if self.jammed or barred:
-            self.put_in()
+        self.calls_s = self.calls_s + dt_s if self.jammed or barred else 0.0
+        if self.calls_s >= person_s:
+            self.calls_s = 0.0
+            self.mend()
 
     def pick(self, again: int) -> None:
         """A part was taken, after `again` that were thrown away."""
         self.picks += 1
         self.errors += again > 0
         self.left = max(0, self.left - 1 - again)
+
+
+@compiled
+def part_on(reel: int) -> int:
+    """Part number on a reel of the stock; 0 for one that it does not know."""
+    known = FIRST_REEL <= reel < FIRST_REEL + LANES
+    return FIRST_PART + (reel - FIRST_REEL) % PARTS if known else 0
 
 
 class Feeders(Record):
@@ -178,10 +176,13 @@ class Feeders(Record):
                 return n
         return -1
 
-    def attend(self, line_works: bool, person_s: float, dt_s: float) -> None:
+    def attend(self, line_works: bool, seed: int, person_s: float, dt_s: float) -> None:
         """People at the lanes. A lane that the line shuns, while it uses others, calls for one."""
         self.jammed = 0
         for n in range(LANES):
+            reel = self.lanes[n].supply.bring(seed, n, True, dt_s)
+            if reel != 0:
+                self.lanes[n].take(reel)
             used = line_works and self.allowed != 0 and self.lanes[n].part_active != 0
             self.lanes[n].attend(used and self.allowed >> n & 1 == 0, person_s, dt_s)
             self.jammed |= self.lanes[n].jammed << n

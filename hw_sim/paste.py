@@ -15,6 +15,8 @@ KNEADED = 1.0 / 3.0
 NOMINAL_N, PCT_A_N = 80.0, -0.3
 """A harder squeegee scoops paste out of the apertures."""
 CLOGGED_PCT = -30.0
+PASTE, LIFE_S = 305, 8 * 3600.0
+"""Number of the paste at hand, SAC305, and its life on the stencil: older, it does not solder."""
 AGAIN = 0.6
 """Share of a print's paste that stays when there is paste on the pads already."""
 TORN = 0.5
@@ -22,11 +24,20 @@ TORN = 0.5
 
 
 class Paste(Record):
-    """Dries while nothing moves it. Kneading brings some of it back, a print all."""
+    """Dries while nothing moves it. Kneading brings some of it back, a print all; nothing makes it young."""
 
+    number: int = Var(PASTE, doc="number of the paste on the stencil")
+    age_s: float = Var(unit="s", doc="since it was put on the stencil")
     pause_s: float = Var(unit="s", doc="since a squeegee last moved the paste")
     dry_pct: float = Var(unit="%", doc="volume that the dryness costs")
     clogged: bool = Var(doc="fault: apertures are clogged until the next wipe")
+
+    def renew(self, number: int) -> None:
+        """What was there is scraped off, fresh paste is put on."""
+        self.number = number
+        self.age_s = 0.0
+        self.pause_s = 0.0
+        self.dry_pct = 0.0
 
     def rest(self, dt_s: float) -> None:
         """Nothing moves the paste."""
@@ -45,6 +56,7 @@ class Paste(Record):
         volume_pct -= CLOGGING_PCT * prints + self.dry_pct
         volume_pct += CLOGGED_PCT if self.clogged else 0.0
         volume_pct = max(0.0, volume_pct)
+        board.defective = board.defective or self.age_s > LIFE_S
         board.volume_pct = (
             volume_pct if board.volume_pct == 0.0 else (board.volume_pct + AGAIN * volume_pct)
         )

@@ -64,7 +64,7 @@ class Placer(SimDevice):
       even so is jammed; another allowed lane with the same part takes over. Without one it waits:
       a part is never left out.
     * The program is taken over between two boards, unless `version` is 0 or it is refused.
-    * A person looks after reels, feeders and nozzles, two minutes after they call.
+    * Reels come on request. A person looks after feeders and nozzles, two minutes after they call.
     """
 
     belt: Belt
@@ -309,7 +309,7 @@ class Placer(SimDevice):
 
     def be_looked_after(self, live: bool) -> None:
         """People at lanes and nozzles."""
-        self.feeders.attend(live, self.person_s, self.dt_s)
+        self.feeders.attend(live, self.seed, self.person_s, self.dt_s)
         self.nozzles_clogged = 0
         for n in range(NOZZLES):
             self.nozzles[n].attend(self.person_s, self.dt_s)

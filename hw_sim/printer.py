@@ -1,4 +1,4 @@
-"""Solder-paste printer: belt, clamp, print, stencil wipe and kneading, and a person who brings paste."""
+"""Solder-paste printer: belt, clamp, print, stencil wipe and kneading; paste comes on request."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hw_sim.paste import TORN, Paste
 from hw_sim.points import bit, health_registers, i16, modbus_map, u16, u32
 from hw_sim.recipe import Recipe
 from hw_sim.squeegee import ALIGN, IDLE, STROKE, Clamp, Squeegee
+from hw_sim.stock import Supply
 
 BELT_MM = 400.0
 BELT_MM_S = 200.0
@@ -36,8 +37,6 @@ AMBIENT_DEGC, WARM_DEGC, WARM_TAU_S = 22.0, 34.0, 3600.0
 
 PASTE_PCT_A_PRINT = 0.8
 LOW_PCT = 15.0
-REFILL_S = 60.0
-"""A person sees the low paste and refills it so much later."""
 
 
 class Draw(IntEnum):
@@ -64,7 +63,8 @@ class Printer(SimDevice):
       halfway, or twice, is scrap.
     * The volume falls from print to print until the stencil is wiped. Paste that lies still dries:
       kneading, a stroke to and fro with no board, mends two thirds of it, the next print the rest.
-    * A person refills the paste a minute after it ran low.
+    * Paste comes on request. Between two prints a person scrapes off what is left on the stencil and
+      puts the fresh one on.
     """
 
     belt: Belt
@@ -75,10 +75,10 @@ class Printer(SimDevice):
     knead: Contactor
     squeegee: Squeegee
     paste: Paste
+    supply: Supply
     recipe: Recipe
     wipe_left_s: float = Var(unit="s")
     knead_left_s: float = Var(unit="s")
-    low_since_s: float = Var(unit="s", doc="how long the paste has been low")
     smeared: bool = Var(doc="fault: the scanner reads no barcode")
 
     belt_run: bool = Var(doc="belt motor")
@@ -143,6 +143,9 @@ class Printer(SimDevice):
             u16("speed_set_mm_s", "input:24", 0.1),
             u16("recipe.active", "input:25"),
             u16("recipe.version_active", "input:26"),
+            u16("paste.number", "input:27"),
+            u32("paste.age_s", "input:28"),
+            bit("supply.supplied", "discrete:14"),
         ),
         outputs=(
             bit("belt_run", "coil:0"),
@@ -156,6 +159,7 @@ class Printer(SimDevice):
             bit("knead_start", "coil:4"),
             u16("recipe.number", "holding:5"),
             u16("recipe.version", "holding:6"),
+            u16("supply.asked", "holding:7"),
         ),
     )
 
@@ -273,14 +277,17 @@ class Printer(SimDevice):
                 self.paste.knead()
 
     def use_up(self) -> None:
-        """Paste runs low and a person brings more; the frame warms up with the work."""
+        """Paste ages and runs low, and fresh one is brought; the frame warms up with the work."""
         printing = self.squeegee.phase != IDLE
+        self.paste.age_s += self.dt_s
         if not printing:
             self.paste.rest(self.dt_s)
-        self.paste_low = self.paste_pct < LOW_PCT
-        self.low_since_s = self.low_since_s + self.dt_s if self.paste_low else 0.0
-        if self.low_since_s >= REFILL_S and not printing:
+        free = not printing and self.wipe_left_s == 0.0 and self.knead_left_s == 0.0
+        number = self.supply.bring(self.seed, 0, free, self.dt_s)
+        if number != 0:
+            self.paste.renew(number)
             self.paste_pct = 100.0
+        self.paste_low = self.paste_pct < LOW_PCT
         towards_degC = WARM_DEGC if printing else AMBIENT_DEGC
         self.temperature_degC += (towards_degC - self.temperature_degC) * self.dt_s / WARM_TAU_S
 

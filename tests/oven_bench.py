@@ -110,5 +110,13 @@ class OvenLine(Line):
             self.plant.bytes,
             runner.image.bytes,
             runner.inputs,
-            *(work.outputs, work.seen, work.cells, work.links, work.events, work.event_count),
+            *(
+                work.outputs,
+                work.seen,
+                work.cells,
+                work.links,
+                work.told,
+                work.events,
+                work.event_count,
+            ),
         ]

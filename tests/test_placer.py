@@ -17,12 +17,12 @@ from cellrt.testing import Golden, OpenLine
 from cells.feeders import LANES
 from cells.placer import Placer
 from cells.work import PLACED
+from hw_sim.feeders import REEL
 
 STATION = Path(__file__).parent / "stations" / "place_station.toml"
 LINE = load_line(STATION)
 STEPS = Placer.sequence.names
 PARTS = 300
-RULES = [i.condition for i in Placer.interlocks]
 
 
 class Station(Line):
@@ -47,14 +47,14 @@ class Station(Line):
     def step(self) -> str:
         return self.step_of("placer")
 
-    @property
-    def first_out(self) -> str:
-        number = int(self["unit.first_out"])
-        return ("inputs_good", *RULES)[number - 1] if number else ""
-
     def comes_to(self, step: str, within_s: float = 120.0) -> Station:
         """Run until the placer is in a step."""
         return self.until(lambda: self.step == step, within_s)
+
+    def took_state(self, state: str) -> bool:
+        """Whether the placer ever was in that state."""
+        told = self.journal.entries(10**6, "placer")
+        return any(e["event"] == "State" and e["to"] == state for e in told)
 
     def held(self) -> bool:
         return bool(self["unit.state"] == State.HELD)
@@ -77,7 +77,7 @@ class Station(Line):
         """Until the magazine has so many boards; how those were that passed by the outfeed."""
         seen = {}
         while int(self.read("magazine.unit.boards_in")) < boards:
-            assert self.now_ns < 300 * S_NS, f"{self.step}, {self.first_out!r}"
+            assert self.now_ns < 300 * S_NS, f"{self.step}, {self.first_out('placer')!r}"
             self.go(0.1)
             if number := int(self.plant["coupler.outfeed.board.id"]):
                 seen[number] = self.truth()
@@ -265,13 +265,13 @@ def test_fiducials_lost_twice_is_suspect_and_three_in_a_row_hold() -> None:
         assert truth["placed"] == truth["missing"] == 0
         assert station["lost_in_row"] == number
     station.until(station.held)
-    assert station.first_out == "fiducials_seen"
+    assert station.first_out("placer") == "fiducials_seen"
     station.plant["placer.lost_ppm"] = 0.0
     station.go(60.0)
     assert station.held(), "only a person goes on"
     station.command("placer", Command.UNHOLD)
     station.comes_to("counting")
-    assert station.leaves() == GOOD and station.first_out == ""
+    assert station.leaves() == GOOD and station.first_out("placer") == ""
 
 
 def test_lane_with_too_many_errors_is_blocked_stood_in_for_and_used_again_when_mended() -> None:
@@ -310,10 +310,10 @@ def test_wrong_reel_is_not_used_and_holds_when_nothing_stands_in(tag: str) -> No
     assert station["feeders.lanes.1.picks"] == 0 and station["feeders.lanes.11.picks"] == 30
     station.plant[lane(11, tag)] = 999
     station.until(station.held)
-    assert station.first_out == "reels_right" and station["feeders.lane_in_need"] == 2
+    assert station.first_out("placer") == "reels_right" and station["feeders.lane_in_need"] == 2
     assert station["placed"] == 0, "between two boards"
     station.comes_to("counting", 250.0)
-    assert station.leaves() == GOOD, "a person has put the right ones in"
+    assert station.leaves() == GOOD, "the right ones were brought"
 
 
 def test_reel_runs_empty_in_a_board_it_holds_and_goes_on_with_the_next() -> None:
@@ -322,12 +322,87 @@ def test_reel_runs_empty_in_a_board_it_holds_and_goes_on_with_the_next() -> None
     station.plant[lane(10, "left")] = 0
     station.until(station.held)
     assert station.step == "placing" and station["placed"] == 12
-    assert station.first_out == "parts_enough" and station["feeders.lane_in_need"] == 1
+    assert station.first_out("placer") == "parts_enough" and station["feeders.lane_in_need"] == 1
     station.go(0.02)
     assert not station.plant["placer.place"] and station["clamped"]
     station.comes_to("counting", 250.0)
     assert station.leaves() == GOOD
-    assert station.first_out == ""
+    assert station.first_out("placer") == ""
+
+
+def asked(station: Station, n: int) -> list[int]:
+    """The reels that were asked for in a lane, in turn."""
+    told = station.journal.entries(10**6, "placer")
+    tag = f"placer.feeders.lanes.{n}.supply.asked"
+    return [e["to"] for e in told if e["event"] == "Changed" and e["tag"] == tag]
+
+
+def picked(station: Station) -> list[int]:
+    """Parts that left each lane's reels, by what was brought and what is left."""
+    return [
+        REEL * (1 + int(station.plant[lane(n, "supply.brought")]))
+        - int(station.plant[lane(n, "left")])
+        for n in range(LANES)
+    ]
+
+
+def test_reels_run_low_the_next_ones_are_asked_for_and_come_in_time() -> None:
+    """No board waits, no other lane stands in, and no part is lost on the way."""
+    station = Station()
+    for n in range(3):
+        station.plant[lane(n, "left")] = 600 + 10 * n
+    gone = picked(station)
+    seen = station.pass_on(9)
+    assert all(truth == GOOD[2] for truth in seen.values())
+    for n in range(3):
+        assert asked(station, n) == [5001 + n, 0] and station[f"feeders.lanes.{n}.left"] > REEL
+    assert not station.took_state("Held")
+    used = [a - b for a, b in zip(picked(station), gone, strict=True)]
+    assert used == [int(station.plant[lane(n, "picks")]) for n in range(LANES)]
+    assert used[10:] == [0] * 10
+
+
+def test_wrong_reel_brought_is_refused_and_asked_for_anew() -> None:
+    station = Station()
+    station.plant[lane(0, "left")] = 500
+    station.plant[lane(0, "supply.mistaken")] = 5002
+    station.until(lambda: station["feeders.lanes.0.reel"] == 5002, 200.0)
+    picks = int(station.plant[lane(0, "picks")])
+    station.until(lambda: station["feeders.lanes.0.reel"] == 5001, 200.0)
+    assert station.plant[lane(0, "picks")] in (picks, 0), "none of the wrong parts"
+    assert asked(station, 0)[:3] == [5001, 0, 5001]
+    assert station.plant[lane(0, "supply.brought")] == 2
+    assert not station.took_state("Held"), "the other lane stood in"
+    station.comes_to("counting")
+    assert station.leaves() == GOOD
+
+
+def test_stock_has_none_the_placer_is_held_and_goes_on_at_the_delivery() -> None:
+    station = Station()
+    for n in (0, 10):
+        station.plant[lane(n, "left")] = 40 if n == 0 else 0
+        station.plant[lane(n, "supply.none_left")] = True
+    station.until(station.held, 200.0)
+    station.go(400.0)
+    assert station.held() and station.first_out("placer") == "parts_enough"
+    assert station["feeders.lane_in_need"] == 1 and station["feeders.lanes.0.supply.asked"] == 5001
+    assert station.plant[lane(0, "picks")] == 40, "a reel is used up"
+    station.plant[lane(10, "supply.none_left")] = False
+    station.until(lambda: station["unit.state"] == State.EXECUTE, 1.0)
+    station.comes_to("counting")
+    assert station.leaves() == GOOD
+    assert asked(station, 0) == [5001], "it stands"
+
+
+def test_restarted_while_a_reel_is_on_its_way_it_comes_once() -> None:
+    station = Station()
+    station.plant[lane(0, "left")] = 500
+    station.go(60.0)
+    kill_scan(station)
+    station.pursue(Goal.RUN)
+    station.go(250.0)
+    assert station.plant[lane(0, "supply.brought")] == 1
+    assert station["feeders.lanes.0.supply.asked"] == 0
 
 
 def test_wrong_splice_quarantines_the_board_that_got_parts_of_it() -> None:
@@ -354,7 +429,7 @@ def test_too_few_nozzles_hold_until_they_are_clean() -> None:
     for n in range(5):
         station.plant[f"placer.nozzles.{n}.clogged"] = True
     station.until(station.held)
-    assert station.first_out == "nozzles_enough"
+    assert station.first_out("placer") == "nozzles_enough"
     station.comes_to("counting", 200.0)
     assert station.leaves() == GOOD
 

@@ -9,6 +9,7 @@ from inspection import Inspection, blow_of
 
 from cellrt import Result, Route
 from cellrt.packml import State
+from cells.printer import Printer
 
 
 def printed(line: Inspection) -> Inspection:
@@ -83,6 +84,74 @@ def test_low_paste_with_a_wipe_due_is_waited_for_and_taken_up_again() -> None:
     line.until(lambda: line.state("printer") is State.HELD)
     line.until(lambda: line.state("printer") is State.EXECUTE)
     printed(line)
+
+
+def asked(line: Inspection) -> list[int]:
+    """What the printer asked for, in turn."""
+    told = line.journal.entries(10**6, "printer")
+    return [e["to"] for e in told if e["event"] == "Changed" and e["tag"] == "printer.supply.asked"]
+
+
+def held(line: Inspection) -> bool:
+    """Whether the printer was ever held."""
+    told = line.journal.entries(10**6, "printer")
+    return any(e["event"] == "State" and e["to"] == "Held" for e in told)
+
+
+@pytest.mark.parametrize(
+    "tag", [{"printer__paste_pct": 39.0}, {"printer__paste__age_s": 28_000.0}], ids=["low", "old"]
+)
+def test_paste_asked_for_in_time_comes_and_no_board_waits_for_it(tag: dict[str, float]) -> None:
+    line = Inspection().tamper(**tag).go(400.0)
+    assert asked(line) == [305, 0] and line.plant["printer.supply.brought"] == 1
+    assert not line.read("printer.supply.supplied") and not held(line)
+    assert float(line.plant["printer.paste.age_s"]) < 400.0
+
+
+@pytest.mark.parametrize(
+    ("tag", "rule"),
+    [
+        ({"printer__paste_pct": 15.1}, "paste_enough"),
+        ({"printer__paste__age_s": 28_800.0}, "paste_alive"),
+        ({"printer__paste__number": 301}, "paste_right"),
+    ],
+    ids=["low", "past_life", "another"],
+)
+def test_no_fresh_paste_comes_the_printer_is_held_and_goes_on_with_it(
+    tag: dict[str, float], rule: str
+) -> None:
+    """Paste past its life, or of another kind, prints nothing."""
+    line = Inspection().tamper(printer__supply__none_left=True)
+    line.until(lambda: line.at("printer", "clamping")).tamper(**tag)
+    line.until(lambda: line.state("printer") is State.HELD)
+    line.go(300.0)
+    assert line.first_out("printer") == rule and line.state("printer") is State.HELD
+    prints = int(line.plant["printer.prints_since_wipe"])
+    assert prints == (rule == "paste_enough")
+    line.tamper(printer__supply__none_left=False)
+    line.until(lambda: line.state("printer") is State.EXECUTE)
+    line.until(lambda: line.journal.departed["printer"] >= 3, 200.0)
+    left = [e for e in line.journal.entries(10**6, "printer") if e["event"] == "BoardOut"]
+    assert all(e["result"] == "Good" for e in left)
+    assert line.plant["printer.supply.brought"] == 1
+
+
+def test_wrong_paste_brought_is_refused_and_asked_for_anew() -> None:
+    line = Inspection().tamper(printer__supply__mistaken=301, printer__paste_pct=30.0)
+    line.until(lambda: line.plant["printer.paste.number"] == 301, 200.0)
+    line.until(lambda: line.state("printer") is State.HELD)
+    assert line.first_out("printer") == "paste_right"
+    printed_before = line.plant["printer.prints_since_wipe"]
+    line.until(lambda: line.plant["printer.paste.number"] == 305, 200.0)
+    assert line.plant["printer.prints_since_wipe"] == printed_before
+    assert asked(line)[:3] == [305, 0, 305] and line.plant["printer.supply.brought"] == 2
+    printed(line)
+
+
+def test_life_that_is_shorter_than_its_warning_is_unfit() -> None:
+    lives = {"paste_life_s": 900.0, "paste_ahead_s": 900.0}
+    assert "paste_ahead_s 900 is not under paste_life_s 900" in str(Printer.unfit(lives))
+    assert Printer.unfit(lives | {"paste_ahead_s": 899.0}) is None
 
 
 def test_recipe_of_another_version_brings_no_board_in() -> None:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellrt.tags import Scalar
-from hw_sim.feeders import LANES, LOW, MOST_PARTS, REEL
+from hw_sim.feeders import LANES, MOST_PARTS, REEL
 from hw_sim.head import GANG_S, NOZZLES, RETRIES, RETRY_FAILS
 from hw_sim.placer import SIGMA_UM, STOP_MM, Placer
 from hw_sim.plant import Plant, assemble
+from hw_sim.stock import COMES_S, MORE_S
 
 PERIOD_NS = 10_000_000
 PARTS = 300
@@ -260,19 +261,34 @@ def test_no_lane_can_give_it_waits_for_the_person_and_leaves_nothing_out() -> No
     assert bench["feeders.lanes.3.picks"] == 30, "a mended feeder counts from 0"
 
 
-@pytest.mark.parametrize("mistaken", [False, True])
-def test_low_reel_is_spliced_by_a_person(mistaken: bool) -> None:
+@pytest.mark.parametrize("mistaken", [0, 5015, 7777])
+def test_reel_asked_for_is_spliced_and_another_takes_its_place(mistaken: int) -> None:
     bench = Bench()
-    bench["feeders.lanes.4.left"] = LOW - 1
-    bench["feeders.lanes.4.next_reel"] = 7777 if mistaken else 0
-    bench.run(119.0)
-    assert bench["feeders.lanes.4.left"] == LOW - 1
-    bench.run(2.0)
-    assert bench["feeders.lanes.4.left"] == LOW - 1 + REEL
-    assert bench["feeders.lanes.4.reel"] == (7777 if mistaken else 5005)
-    bench["feeders.allowed"] = 2**LANES - 1 - (mistaken << 4)
-    bench.run(121.0)
-    assert bench["feeders.lanes.4.reel"] == 5005, "barred, it was looked at again"
+    lane = "feeders.lanes.4"
+    bench[f"{lane}.left"], bench[f"{lane}.supply.mistaken"] = 100, mistaken
+    bench.run(COMES_S + MORE_S)
+    assert bench[f"{lane}.left"] == 100, "nobody asked"
+    bench[f"{lane}.supply.asked"] = 5005
+    assert bench.until(f"{lane}.supply.supplied", COMES_S + MORE_S) >= COMES_S
+    assert bench[f"{lane}.reel"] == (mistaken or 5005)
+    assert bench[f"{lane}.left"] == (REEL if mistaken else REEL + 100)
+    assert bench[f"{lane}.part"] == {0: 105, 5015: 105, 7777: 0}[mistaken]
+    bench[f"{lane}.supply.asked"] = 0
+    bench.run(0.01)
+    bench[f"{lane}.supply.asked"] = 5005
+    bench.until(f"{lane}.supply.supplied", COMES_S + MORE_S)
+    assert bench[f"{lane}.reel"] == 5005 and bench[f"{lane}.part"] == 105
+
+
+def test_each_delivery_has_its_own_time() -> None:
+    bench = Bench()
+    took_s = []
+    for n in (0, 1, 0):
+        bench[f"feeders.lanes.{n}.supply.asked"] = 5001 + n
+        took_s.append(bench.until(f"feeders.lanes.{n}.supply.supplied", COMES_S + MORE_S))
+        bench[f"feeders.lanes.{n}.supply.asked"] = 0
+        bench.run(0.01)
+    assert len(set(took_s)) == 3
 
 
 def test_clogged_nozzle_leaves_its_work_to_the_others_until_it_is_clean() -> None:

@@ -9,7 +9,9 @@ from sim_bench import Bench
 
 from cellrt.chance import normal
 from cellrt.tags import Scalar
-from hw_sim.printer import LOW_PCT, REFILL_S
+from hw_sim.paste import LIFE_S, PASTE
+from hw_sim.printer import LOW_PCT
+from hw_sim.stock import COMES_S, MORE_S
 
 
 def at_stop(seed: int = 1) -> Bench:
@@ -235,15 +237,63 @@ def test_start_during_a_wipe_is_refused() -> None:
     assert bench.read("printer.fault")
 
 
-def test_paste_low_is_refilled_by_a_person_after_a_minute() -> None:
+def test_paste_runs_low_and_nobody_brings_any_unasked() -> None:
     bench = at_stop()
     bench.write("printer.paste_pct", LOW_PCT)
     bench.step()
     assert not bench.read("printer.paste_low")
     bench.print_board()
     assert bench.read("printer.paste_low")
-    assert bench.until(lambda: not bench.read("printer.paste_low"), 2 * REFILL_S) < REFILL_S
-    assert bench.read("printer.paste_pct") == 100.0
+    bench.run(COMES_S + MORE_S)
+    assert bench.read("printer.paste_low")
+
+
+def test_paste_asked_for_comes_once_and_fresh_and_the_answer_stands() -> None:
+    bench = Bench()
+    bench.write("printer.paste_pct", 10.0)
+    bench.write("printer.paste.age_s", 10_000.0)
+    bench.set({"printer.supply.asked": 306})
+    took_s = bench.until("printer.supply.supplied", COMES_S + MORE_S)
+    assert took_s >= COMES_S
+    assert bench.read("printer.paste_pct") == 100.0 and bench.read("printer.paste.number") == 306
+    assert float(bench.read("printer.paste.age_s")) < 0.1
+    bench.run(COMES_S + MORE_S)
+    assert bench.read("printer.supply.brought") == 1 and bench.read("printer.supply.supplied")
+    bench.set({"printer.supply.asked": 0})
+    bench.step()
+    assert not bench.read("printer.supply.supplied")
+
+
+def test_paste_asked_for_is_not_put_on_during_a_print() -> None:
+    bench = at_stop()
+    bench.clamp()
+    start(bench)
+    bench.set({"printer.supply.asked": PASTE})
+    bench.write("printer.supply.asked_s", COMES_S + MORE_S)
+    bench.run(10.0)
+    assert bench.read("printer.printing") and bench.read("printer.supply.brought") == 0
+    bench.until("printer.print_done")
+    bench.step()
+    assert bench.read("printer.supply.brought") == 1
+
+
+def test_request_taken_back_is_forgotten() -> None:
+    bench = Bench()
+    bench.set({"printer.supply.asked": PASTE})
+    bench.run(COMES_S - 1.0)
+    bench.set({"printer.supply.asked": 0})
+    bench.step()
+    bench.set({"printer.supply.asked": PASTE})
+    bench.run(COMES_S - 1.0)
+    assert bench.read("printer.supply.brought") == 0
+
+
+@pytest.mark.parametrize("older_s", [-60.0, 60.0])
+def test_paste_past_its_life_does_not_solder(older_s: float) -> None:
+    bench = at_stop()
+    bench.write("printer.paste.age_s", LIFE_S + older_s)
+    bench.print_board()
+    assert bench.read("printer.belt.board.defective") == (older_s > 0)
 
 
 def volumes(bench: Bench, count: int) -> list[float]:

@@ -18,8 +18,12 @@ WORKING = {State.EXECUTE, State.SUSPENDED}
 
 @pytest.fixture(scope="module")
 def fifty() -> Line:
-    """From cold, the oven's warm-up included, until fifty boards are through."""
-    line = started()
+    """From cold, the oven's warm-up included, until fifty boards are through; every reel of the program
+    and the paste run low meanwhile."""
+    line = started().go(1.0)
+    line.plant["printer.paste_pct"] = 45.0
+    for n in range(10):
+        line.plant[f"placer.feeders.lanes.{n}.left"] = 700 + 40 * n
     while line.journal.departed["robot"] < BOARDS:
         assert line.now_ns < 4000 * S_NS, f"{line.journal.departed['robot']} boards only"
         line.go(10.0)
@@ -48,6 +52,16 @@ def test_takt_is_that_of_the_slowest_machine(fifty: Line) -> None:
     assert 20.0 <= takt_s <= 24.0
     placer_s = min(gaps_s(fifty, "placer"))
     assert placer_s / takt_s > 0.9, "OEE of the bottleneck without faults"
+
+
+def test_reels_and_paste_are_asked_for_in_time_and_no_machine_waits_for_them(fifty: Line) -> None:
+    told = fifty.journal.entries(10**9)
+    asked = [e["tag"] for e in told if e["event"] == "Changed" and e["to"]]
+    lanes = [f"placer.feeders.lanes.{n}.supply.asked" for n in range(10)]
+    assert sorted(tag for tag in asked if "supply" in tag) == [*lanes, "printer.supply.asked"]
+    places = [*(tag.removesuffix(".asked") for tag in lanes), "printer.supply"]
+    assert [fifty.plant[f"{place}.brought"] for place in places] == [1] * 11
+    assert not [e for e in told if e["event"] == "State" and e["to"] == "Held"]
 
 
 def test_boards_waited_for_the_oven_to_be_warm(fifty: Line) -> None:

@@ -101,6 +101,11 @@ class Line(VirtualLine):
         names = self.plan.line.cells[cell].type.sequence.names
         return names[int(self.read(f"{cell}.unit.step"))]
 
+    def first_out(self, cell: str) -> str:
+        """Name of the rule that tripped a cell first; empty when none did."""
+        number = int(self.read(f"{cell}.unit.first_out"))
+        return self.plan.rules(cell)[number - 1] if number else ""
+
     def told(self) -> str:
         """Where every cell is."""
         cells = self.plan.cells

@@ -274,7 +274,8 @@ def _result_names(plan: Plan) -> list[str]:
         outputs += [f"{sample.device.name}.{point.name}" for point in sample.device.map.outputs]
     names = [f"output {name}" for name in _with_tags(plan, outputs, Role.OUTPUT)]
     names += [f"{cell} {what}" for cell in plan.cells for what in TOLD_OF_CELL]
-    return [*names, *(f"{handover} state" for handover in plan.handovers)]
+    names += [f"{handover} state" for handover in plan.handovers]
+    return [*names, *(f"{tag.path} told" for tag in plan.told)]
 
 
 def _with_tags(plan: Plan, names: list[str], role: Role) -> list[str]:

@@ -165,13 +165,15 @@ def take_up(runner: Runner, kept: Ints | None, now_ns: int) -> None:
 
 
 def settle(runner: Runner) -> None:
-    """What is in the image now is no news: boards and states that were there before are not reported."""
+    """What is in the image now is no news: what was there before is not reported."""
     words, work = runner.image.views.words, runner.work
     for k, (unit, board, _, leaving, _) in enumerate(runner.tables.units.tolist()):
         state, step = words[unit + U_STATE], words[unit + U_STEP]
         work.cells[k] = state, step, words[board + B_ID], 0, words[leaving + B_ID]
     for k, (state, _) in enumerate(runner.tables.states.tolist()):
         work.links[k] = words[state]
+    for k, leaf in enumerate(runner.plan.told):
+        work.told[k] = int(runner.image.read(leaf))
 
 
 if __name__ == "__main__":

@@ -36,10 +36,11 @@ class Event(IntEnum):
     UNFORCED = 15  # terminal; raw value, command's number or 0: it expired, 0, 0
     MODE = 16  # cell; from, to, 0, 0
     COMMANDER = 17  # cell; from, to (packml.Control), 0, 0
+    CHANGED = 18  # told tag; from, to, 0, 0
 
 
 STATE, STEP, BOARD_IN, BOARD_OUT, TRIPPED, HANDOVER, DEVICE, LOST = 2, 3, 4, 5, 6, 7, 10, 12
-BOARD_LEFT = 13
+BOARD_LEFT, CHANGED = 13, 18
 
 
 def _word(tag: str) -> int:
@@ -87,6 +88,19 @@ def report(tables: Tables, work: Work, now_ns: int) -> None:
         if state != work.links[k]:
             emit(work, now_ns, HANDOVER, k, work.links[k], state, words[tables.states[k, 1]], 0)
             work.links[k] = state
+    for k in range(tables.told.shape[0]):
+        value = told_value(work, tables.told[k])
+        if value != work.told[k]:
+            emit(work, now_ns, CHANGED, k, work.told[k], value, 0, 0)
+            work.told[k] = value
+
+
+@compiled
+def told_value(work: Work, place: Ints) -> int:
+    """A tag's value; `place` is its row of `Tables.told`."""
+    return (
+        int(work.image.bytes[place[0]]) if place[1] == 0 else int(work.image.words[place[0] >> 3])
+    )
 
 
 @inlined

@@ -194,6 +194,11 @@ class Plan:
         """Tags that survive a crash and a power cut."""
         return tuple(t for t in self.layout.tags() if t.field.retain)
 
+    @cached_property
+    def told(self) -> tuple[Leaf, ...]:
+        """Tags whose every change is an event; a tag's number there is its place."""
+        return tuple(t for t in self.layout.tags() if t.field.told)
+
     def rules(self, cell: str) -> tuple[str, ...]:
         """Names of what can trip a cell, by bit; first-out n is rule n - 1."""
         return rules(self.line.cells[cell].type)

@@ -46,6 +46,7 @@ class Tables(NamedTuple):
     `units` int64[cells, 5]: word of the unit's first tag, of the board that comes in, byte of `io_good`,
     word of the board that goes out, word where the next cell says what it holds (-1: there is none).
     `states` int64[handovers, 2]: words of a handover's state and of its offered board's id.
+    `told` int64[n, 2]: byte offset of a tag whose changes are events, 0 bool 1 int.
     `parameters` int64[n, 2]: byte offset, 0 bool 1 int 2 float; `limits` float64[n, 2]: low, high.
     """
 
@@ -61,6 +62,7 @@ class Tables(NamedTuple):
     output_terminals: Ints
     units: Ints
     states: Ints
+    told: Ints
     parameters: Ints
     limits: Floats
     commands_base: int
@@ -72,10 +74,10 @@ class Work(NamedTuple):
 
     `forced` int64[terminals]: raw values of those whose `forced_until_ns` is not 0; `forces[0]` counts
     them. `jogged` and `jogged_until_ns` int64[terminals] are the like for jogs. `seen` int64[devices]:
-    number of the last sample taken in. `cells` int64[cells, 5] (TOLD_OF_CELL) and `links`
-    int64[handovers]: what was last reported of each; `outputs`, `cells` and `links` lie in this order in
-    `results`, a scan's results as others see them. `events` int64[EVENTS_A_SCAN, EVENT_WORDS] with
-    their number in `event_count[0]`.
+    number of the last sample taken in. `cells` int64[cells, 5] (TOLD_OF_CELL), `links` int64[handovers]
+    and `told` int64[told tags]: what was last reported of each; `outputs`, `cells`, `links` and `told` lie
+    in this order in `results`, a scan's results as others see them. `events` int64[EVENTS_A_SCAN,
+    EVENT_WORDS] with their number in `event_count[0]`.
     """
 
     image: Views
@@ -91,6 +93,7 @@ class Work(NamedTuple):
     seen: Ints
     cells: Ints
     links: Ints
+    told: Ints
     events: Ints
     event_count: Ints
 
@@ -129,7 +132,8 @@ def tables(plan: Plan) -> Tables:
         np.array([number[Role.OUTPUT, raw] for *_, raw, _ in joined_out], np.int64),
         _ints([_unit(plan, c) for c in plan.cells], 5),
         _ints([[word[f"{h}.state"], word[f"{h}.up.board.id"]] for h in plan.handovers], 2),
-        _ints([[t.offset, (bool, int, float).index(t.field.kind)] for t in plan.parameters], 2),
+        _ints([_typed(t) for t in plan.told], 2),
+        _ints([_typed(t) for t in plan.parameters], 2),
         np.array([_limits(t) for t in plan.parameters], np.float64).reshape(-1, 2),
         plan.commands_base,
         plan.line.period_ns * 1e-9,
@@ -139,7 +143,7 @@ def tables(plan: Plan) -> Tables:
 def work(plan: Plan, image: Image) -> Work:
     """Fresh working memory around an image."""
     results = np.zeros(result_words(plan), np.int64)
-    outputs, cells, links = np.split(results, _parts(plan))
+    outputs, cells, links, told = np.split(results, _parts(plan))
     outputs[:] = _outputs_at_rest(plan)
     forced = np.zeros(len(plan.terminals), np.int64)
     return Work(
@@ -156,6 +160,7 @@ def work(plan: Plan, image: Image) -> Work:
         np.zeros(len(plan.devices), np.int64),
         cells.reshape(-1, len(TOLD_OF_CELL)),
         links,
+        told,
         np.zeros((EVENTS_A_SCAN, EVENT_WORDS), np.int64),
         np.zeros(1, np.int64),
     )
@@ -163,12 +168,13 @@ def work(plan: Plan, image: Image) -> Work:
 
 def result_words(plan: Plan) -> int:
     """Length of `Work.results`."""
-    return _parts(plan)[-1] + len(plan.handovers)
+    return _parts(plan)[-1] + len(plan.told)
 
 
 def _parts(plan: Plan) -> list[int]:
-    """Where the cells and where the handovers begin in `Work.results`."""
-    return [plan.output_words, plan.output_words + len(TOLD_OF_CELL) * len(plan.cells)]
+    """Where the cells, the handovers and the told tags begin in `Work.results`."""
+    links = plan.output_words + len(TOLD_OF_CELL) * len(plan.cells)
+    return [plan.output_words, links, links + len(plan.handovers)]
 
 
 def initial_image(plan: Plan) -> Image:
@@ -274,6 +280,10 @@ def _terminal(plan: Plan, number: int) -> list[int]:
         unit = plan.layout.place(f"{tag.path.partition('.')[0]}.unit")[0] // WORD
         row[2:] = free and tag.field.jog, unit
     return row
+
+
+def _typed(tag: Leaf) -> list[int]:
+    return [tag.offset, (bool, int, float).index(tag.field.kind)]
 
 
 def _limits(tag: Leaf) -> tuple[float, float]:
