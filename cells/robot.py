@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cellrt import (
     MS,
-    Array,
     Cause,
     Command,
     Infeed,
@@ -20,18 +19,13 @@ from cellrt import (
     Step,
     Var,
     always,
-    array,
     to,
 )
-from cellrt.blocks import LIMIT
-from cells.arm import HOME, MAGAZINE, NEST, SCRAP, STAND, Arm
+from cells.arm import HOME, NEST, SCRAP, STAND, Arm
 from cells.machine import Guarded
-from cells.rack import Rack
+from cells.rack import Store
 from cells.work import condemn, identify
 
-RACKS, STAND_RACK = 3, 2
-"""Two magazines, then the stand."""
-MAGAZINE_SLOTS, STAND_SLOTS = 50, 10
 LOOK_NS = 300 * MS
 """What the slot sensor says has come through by then."""
 SLOW_PCT = 20.0
@@ -46,7 +40,6 @@ class Robot(Guarded):
 
     * Boards come into the nest only while the arm is out of its zone, and the arm goes in only
       while no transport is under way.
-    * Two magazines in turn: a full one is fetched while the other is filled.
     * It holds with the board in the nest while no magazine, or no stand, with room is there.
     * Hold stops the arm where it is, and Unhold goes on from there. Outside Production it is slow.
     * A board that the gripper loses holds the cell. A person takes it away and unholds; it counts
@@ -56,7 +49,7 @@ class Robot(Guarded):
 
     infeed: Infeed
     arm: Arm
-    racks: Array[Rack] = array(RACKS)
+    store: Store
     nest_entry: bool = Input(doc="light barrier at the nest's beginning")
     nest_seated: bool = Input(doc="a board lies in the nest at its stop")
     nest_busy: bool = Input(doc="the nest's belt moves, or a board lies across its beginning")
@@ -72,9 +65,6 @@ class Robot(Guarded):
     )
     release: bool = Output(safe=always(to(False)), jog=True, doc="open")
     speed_pct_wanted: float = Parameter(100.0, unit="%", low=5.0, high=100.0)
-    active: int = Var(retain=True, doc="magazine that is being filled, 0 or 1")
-    target: int = Var(retain=True, doc="place where the present board goes; 0 undecided")
-    target_slot: int = Var(retain=True, doc="slot of that place")
     letting_go: bool = Var(retain=True, doc="the board is being laid down there")
     asked: bool = Var(doc="a person was asked for after a board was lost")
     stored: int = Var(retain=True, doc="boards laid into magazines")
@@ -137,14 +127,11 @@ class Robot(Guarded):
     def magazine_here(self) -> bool:
         waits = self.unit.step == CHOOSING and self.board.result == Result.GOOD
         waits = waits and self.board.route == Route.LINE
-        return not waits or self.magazine_has_room(0) or self.magazine_has_room(1)
+        return not waits or self.store.magazine_has_room(0) or self.store.magazine_has_room(1)
 
     def stand_has_room(self) -> bool:
         waits = self.unit.step == CHOOSING and self.board.route == Route.REWORK
-        return not waits or self.racks[STAND_RACK].has_room(STAND_SLOTS)
-
-    def magazine_has_room(self, n: int) -> bool:
-        return self.racks[LIMIT(0, n, STAND_RACK)].has_room(MAGAZINE_SLOTS)
+        return not waits or self.store.stand_has_room()
 
     def transport(self) -> bool:
         return self.infeed.moving()
@@ -165,12 +152,12 @@ class Robot(Guarded):
         return self.board.id != 0
 
     def chosen_in_hand(self) -> bool:
-        return self.target != 0 and self.part_present
+        return self.store.target != 0 and self.part_present
 
     def chosen_in_nest(self) -> bool:
         """The board lies still, and the arm stands before it with nothing in its gripper."""
         ready = self.gripper_open and not self.part_present and self.arrived()
-        return self.target != 0 and ready and self.nest_seated and not self.nest_busy
+        return self.store.target != 0 and ready and self.nest_seated and not self.nest_busy
 
     def taken_away(self) -> bool:
         """Neither nest nor gripper has it: somebody took it out."""
@@ -201,8 +188,7 @@ class Robot(Guarded):
         if self.unit.mode != PRODUCTION:
             self.arm.speed_pct = min(self.speed_pct_wanted, SLOW_PCT)
         if self.unit.io_good:
-            for n in range(RACKS):
-                self.racks[n].watch(STAND_SLOTS if n == STAND_RACK else MAGAZINE_SLOTS)
+            self.store.watch()
         self.asked = self.unit.step == BOARD_LOST and (self.asked or self.unit.state == HELD)
 
     def resetting(self) -> bool:
@@ -238,23 +224,7 @@ class Robot(Guarded):
             identify(self.board, self.barcode)
         if self.board.result != Result.GOOD and self.board.route == Route.LINE:
             condemn(self.board, int(Route.REWORK))
-        self.choose()
-
-    def choose(self) -> None:
-        """Target and slot; none while nothing has room."""
-        self.target, self.target_slot = 0, 0
-        if self.board.id == 0 or self.board.route == Route.REMOVAL:
-            self.target = SCRAP
-        elif self.board.route == Route.REWORK:
-            if self.racks[STAND_RACK].has_room(STAND_SLOTS):
-                self.target, self.target_slot = STAND, self.racks[STAND_RACK].filled
-        else:
-            other = 1 - self.active
-            if not self.magazine_has_room(self.active) and self.magazine_has_room(other):
-                self.active = other
-            if self.magazine_has_room(self.active):
-                self.target = MAGAZINE + self.active
-                self.target_slot = self.racks[LIMIT(0, self.active, STAND_RACK)].filled
+        self.store.choose(self.board)
 
     def reaching(self) -> None:
         self.arm.go(NEST, 0, True)
@@ -266,15 +236,15 @@ class Robot(Guarded):
         self.arm.go(NEST, 0, False)
 
     def carrying(self) -> None:
-        self.arm.go(self.target, self.target_slot, False)
+        self.arm.go(self.store.target, self.store.slot, False)
 
     def looking(self) -> None:
         """A slot that has a board already is passed over."""
-        if self.slot_taken() and self.target != SCRAP:
-            self.use_slot()
+        if self.slot_taken():
+            self.store.use_slot()
 
     def inserting(self) -> None:
-        self.arm.go(self.target, self.target_slot, True)
+        self.arm.go(self.store.target, self.store.slot, True)
 
     def releasing(self) -> None:
         """Once the gripper is empty the board has left the line."""
@@ -290,22 +260,17 @@ class Robot(Guarded):
             self.letting_go = self.unit.step == RELEASING
             return
         self.letting_go = False
-        if self.target == SCRAP:
+        if self.store.target == SCRAP:
             self.scrapped += 1
-        elif self.target == STAND:
+        elif self.store.target == STAND:
             self.reworked += 1
         else:
             self.stored += 1
-        if self.target != SCRAP:
-            self.use_slot()
+        self.store.use_slot()
         self.board.id = 0
 
-    def use_slot(self) -> None:
-        """The slot that the board was for has one."""
-        self.racks[LIMIT(0, self.target - MAGAZINE, STAND_RACK)].filled = self.target_slot + 1
-
     def leaving(self) -> None:
-        self.arm.go(self.target, self.target_slot, False)
+        self.arm.go(self.store.target, self.store.slot, False)
 
     def board_lost(self) -> None:
         """The arm stands until a person has looked."""

@@ -1,4 +1,4 @@
-"""A placer's jaws, which hold the board, and the nozzles of its head."""
+"""A placer's jaws, which hold the board, and its head: vacuum, nozzles, and where it aims."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ RETRIES = 3
 RETRY_FAILS = 0.4
 """Of the retries. Three of them and another nozzle leave 2.6 % of some 400 ppm: 10 ppm."""
 RETRY_S = 0.15
+VACUUM_KPA, LEAST_KPA = 80.0, 60.0
+VACUUM_TAU_S = 0.3
+DRIFT_UM, DRIFT_S = 5.0, 8 * 3600.0
+"""The head drifts so far in a shift's work, then measures itself between two boards."""
 
 
 class Jaws(Record):
@@ -30,6 +34,36 @@ class Jaws(Record):
             self.closed = max(0.0, self.closed - step)
         else:
             self.closed = min(1.0, self.closed + step)
+
+
+class Vacuum(Record):
+    """What holds parts at the nozzles."""
+
+    kPa: float = Var(unit="kPa", doc="of the head, below the air's pressure")
+
+    def update(self, live: bool, dt_s: float) -> None:
+        wanted_kPa = VACUUM_KPA if live else 0.0
+        self.kPa += (wanted_kPa - self.kPa) * min(1.0, dt_s / VACUUM_TAU_S)
+        if self.kPa < 1e-9:
+            self.kPa = 0.0
+
+    def holds(self) -> bool:
+        return self.kPa >= LEAST_KPA
+
+
+class Aim(Record):
+    """Where the head puts parts: the correction that a board began with, and its own drift."""
+
+    x_um: float = Var(unit="um", doc="correction that this board is placed with")
+    y_um: float = Var(unit="um")
+    drift_um: float = Var(unit="um", doc="of the head, in x and in y")
+
+    def drift(self, placing: bool, between_boards: bool, dt_s: float) -> None:
+        """One scan of work, or of rest."""
+        if placing:
+            self.drift_um += DRIFT_UM * dt_s / DRIFT_S
+        elif between_boards and self.drift_um >= DRIFT_UM:
+            self.drift_um = 0.0
 
 
 class Nozzle(Record):

@@ -16,8 +16,10 @@ from hw_sim.head import (
     NOZZLES,
     RETRIES,
     RETRY_S,
+    Aim,
     Jaws,
     Nozzle,
+    Vacuum,
     failed_picks,
     nozzle_inputs,
 )
@@ -29,12 +31,7 @@ BELT_MM_S = 200.0
 ENTRY_MM = 30.0
 STOP_MM = 350.0
 
-VACUUM_KPA, LEAST_KPA = 80.0, 60.0
-VACUUM_TAU_S = 0.3
-
 SIGMA_UM = 12.0
-DRIFT_UM, DRIFT_S = 5.0, 8 * 3600.0
-"""The head drifts so far in a shift's work, then measures itself between two boards."""
 
 
 class Draw(IntEnum):
@@ -73,12 +70,11 @@ class Placer(SimDevice):
     vision: Vision
     head: Contactor
     feeders: Feeders
+    vacuum: Vacuum
+    aim: Aim
     nozzles: Array[Nozzle] = array(NOZZLES)
     gang_left_s: float = Var(unit="s", doc="until the next gang")
     tries: int = Var(doc="parts tried for this board, whatever became of them")
-    offset_x_um: float = Var(unit="um", doc="correction that this board is placed with")
-    offset_y_um: float = Var(unit="um")
-    drift_um: float = Var(unit="um", doc="of the head, in x and in y")
 
     tolerance_um: float = Var(75.0, unit="um", doc="a part farther from its paste has shifted")
     lost_ppm: float = Var(500.0, unit="ppm", doc="looks at fiducials that find none")
@@ -91,12 +87,8 @@ class Placer(SimDevice):
     unclamp: bool = Var(doc="jaws open; off: springs close them")
     look: int = Var(doc="number of a look at the fiducials, 0.6 s; a new number is a new look")
     place: bool = Var(doc="placing begins on the rising edge, and goes on while it is on")
-    correction_x_um: float = Var(
-        unit="um", doc="added to where parts go, from the board's start on"
-    )
-    correction_y_um: float = Var(
-        unit="um", doc="added to where parts go, from the board's start on"
-    )
+    correction_x_um: float = Var(unit="um", doc="added to where parts go, from a board's start on")
+    correction_y_um: float = Var(unit="um", doc="added to where parts go, from a board's start on")
     recipe_number: int = Var(doc="number of the program")
     recipe_version: int = Var(doc="version of the program; 0: it is being changed")
 
@@ -114,7 +106,6 @@ class Placer(SimDevice):
     recipe_active: int = Var(doc="number of the running program")
     version_active: int = Var(doc="version of the running program")
     nozzles_clogged: int = Var(doc="bits of the nozzles that are not used")
-    vacuum_kPa: float = Var(unit="kPa", doc="of the head, below the air's pressure")
 
     device_map: ClassVar[DeviceMap] = opcua_map(
         namespace="urn:hw-sim:placer",
@@ -132,7 +123,7 @@ class Placer(SimDevice):
             bit("place_done", "Head.Done"),
             bit("waiting", "Head.Waiting"),
             u32("placed", "Head.Placed"),
-            f64("vacuum_kPa", "Head.Vacuum"),
+            f64("vacuum.kPa", "Head.Vacuum"),
             u16("nozzles_clogged", "Head.NozzlesClogged"),
             u32("feeders.jammed", "Head.LanesJammed"),
             bit("fault", "Machine.Fault"),
@@ -191,10 +182,7 @@ class Placer(SimDevice):
         self.clamped = self.jaws.closed >= 1.0
         self.unclamped = self.jaws.closed == 0.0
         self.barcode = self.belt.read(STOP_MM)
-        wanted_kPa = VACUUM_KPA if live else 0.0
-        self.vacuum_kPa += (wanted_kPa - self.vacuum_kPa) * min(1.0, self.dt_s / VACUUM_TAU_S)
-        if self.vacuum_kPa < 1e-9:
-            self.vacuum_kPa = 0.0
+        self.vacuum.update(live, self.dt_s)
         if not self.clamped:
             self.let_go()
         if self.barcode == 0:
@@ -246,15 +234,13 @@ class Placer(SimDevice):
         self.feeders.begin()
         self.tries = 0
         self.gang_left_s = GANG_S
-        self.offset_x_um = self.correction_x_um
-        self.offset_y_um = self.correction_y_um
+        self.aim.x_um = self.correction_x_um
+        self.aim.y_um = self.correction_y_um
 
     def place_on(self) -> None:
         """One scan of the head: a gang when its time has come."""
-        vacuum = self.vacuum_kPa >= LEAST_KPA
-        self.placing = (
-            self.begun and self.head.on and vacuum and self.placed < self.feeders.parts_active
-        )
+        left = self.placed < self.feeders.parts_active
+        self.placing = self.begun and self.head.on and self.vacuum.holds() and left
         self.waiting = self.placing and self.feeders.source() < 0
         if self.placing and not self.waiting:
             self.gang_left_s -= self.dt_s
@@ -262,10 +248,7 @@ class Placer(SimDevice):
                 self.gang_left_s += GANG_S
                 self.gang()
         self.place_done = self.begun and self.placed == self.feeders.parts_active
-        if self.placing:
-            self.drift_um += DRIFT_UM * self.dt_s / DRIFT_S
-        elif not self.begun and self.drift_um >= DRIFT_UM:
-            self.drift_um = 0.0
+        self.aim.drift(self.placing, not self.begun, self.dt_s)
 
     def gang(self) -> None:
         """Every nozzle that works picks a part and places it."""
@@ -292,14 +275,14 @@ class Placer(SimDevice):
 
     def put_down(self) -> None:
         """The part goes where vision and head believe the paste to be."""
-        own, board = LIMIT(0, self.feeders.turn(), LANES - 1), self.belt.board
+        own, board, aim = LIMIT(0, self.feeders.turn(), LANES - 1), self.belt.board, self.aim
         self.feeders.lanes[own].done += 1
         self.placed += 1
         serial = PURPOSES * self.tries
         error_x_um = SIGMA_UM * self.draw_normal(board.id, serial + X)
         error_y_um = SIGMA_UM * self.draw_normal(board.id, serial + Y)
-        off_x_um = self.offset_x_um + self.drift_um + error_x_um - board.offset_x_um
-        off_y_um = self.offset_y_um + self.drift_um + error_y_um - board.offset_y_um
+        off_x_um = aim.x_um + aim.drift_um + error_x_um - board.offset_x_um
+        off_y_um = aim.y_um + aim.drift_um + error_y_um - board.offset_y_um
         if self.happens(self.drop_ppm, DROP, self.tries):
             board.missing += 1
             return

@@ -23,6 +23,7 @@ from hw_sim.heat import (
     Zone,
 )
 from hw_sim.points import bit, health_registers, i16, modbus_map, u16, u32
+from hw_sim.recipe import Recipe
 
 ZONES = 8
 PASSENGERS = 24
@@ -75,6 +76,7 @@ class Reflow(SimDevice):
     exit_motor: Contactor
     fan_motor: Contactor
     own_run_out: RunOut
+    recipe: Recipe
     passengers: Array[Passenger] = array(PASSENGERS)
     count: int = Var(doc="boards on the chain")
     chain_powered: bool = Var(True, doc="chain, fans and heaters have power")
@@ -88,8 +90,6 @@ class Reflow(SimDevice):
     exit_run: bool = Var(doc="exit belt motor")
     fans_run: bool = Var(doc="circulation and cooling fans")
     belt_setpoint_mm_s: float = Var(unit="mm/s", doc="chain's speed, 3 to 25 mm/s")
-    recipe_number: int = Var(doc="recipe that the settings belong to; 0 none")
-    recipe_version: int = Var(doc="its version; 0 none")
 
     board_at_entry: bool = Var(doc="light barrier 30 mm from the entry belt's beginning")
     board_at_stop: bool = Var(doc="light barrier 30 mm before the entry belt's end")
@@ -98,12 +98,9 @@ class Reflow(SimDevice):
     board_at_exit: bool = Var(doc="light barrier 50 mm before the exit belt's end")
     fans_well: bool = Var(doc="all fans turn")
     cut_out_open: bool = Var(doc="the over-temperature cut-out has opened")
-    recipe_refused: bool = Var(doc="the settings offered last are beyond what the oven can")
     belt_mm: float = Var(unit="mm", doc="the chain's way since power-up")
     belt_actual_mm_s: float = Var(unit="mm/s", doc="the chain's speed")
     belt_set_mm_s: float = Var(10.33, unit="mm/s", doc="chain's speed in force")
-    recipe_active: int = Var(doc="recipe in force")
-    version_active: int = Var(doc="its version")
     probe: Probe
 
     device_map: ClassVar[DeviceMap] = modbus_map(
@@ -115,7 +112,7 @@ class Reflow(SimDevice):
             bit("board_at_exit", "discrete:4"),
             bit("fans_well", "discrete:5"),
             bit("cut_out_open", "discrete:6"),
-            bit("recipe_refused", "discrete:7"),
+            bit("recipe.refused", "discrete:7"),
             *health_registers(8, 32),
             *(i16(f"zones.{n}.temperature_degC", f"input:{10 + n}", 0.1) for n in range(ZONES)),
             u16("belt_actual_mm_s", "input:20", 0.01),
@@ -126,8 +123,8 @@ class Reflow(SimDevice):
             u16("probe.liquid_s", "input:27", 0.1),
             u16("probe.ramp_degC_s", "input:28", 0.01),
             u16("probe.soak_s", "input:29", 0.1),
-            u16("recipe_active", "input:30"),
-            u16("version_active", "input:31"),
+            u16("recipe.active", "input:30"),
+            u16("recipe.version_active", "input:31"),
         ),
         outputs=(
             bit("entry_run", "coil:0"),
@@ -135,8 +132,8 @@ class Reflow(SimDevice):
             bit("exit_run", "coil:2"),
             bit("fans_run", "coil:3"),
             u16("belt_setpoint_mm_s", "holding:1", 0.01),
-            u16("recipe_number", "holding:2"),
-            u16("recipe_version", "holding:3"),
+            u16("recipe.number", "holding:2"),
+            u16("recipe.version", "holding:3"),
             *(u16(f"zones.{n}.duty_pct", f"holding:{10 + n}", 0.01) for n in range(ZONES)),
         ),
     )
@@ -161,13 +158,9 @@ class Reflow(SimDevice):
 
     def take_settings(self) -> None:
         """Take over or refuse what is offered, while the chain is empty."""
-        if self.count > 0 or self.recipe_number == 0 or self.recipe_version == 0:
-            return
-        self.recipe_refused = not SLOWEST_MM_S <= self.belt_setpoint_mm_s <= FASTEST_MM_S
-        if not self.recipe_refused:
+        well = SLOWEST_MM_S <= self.belt_setpoint_mm_s <= FASTEST_MM_S
+        if self.recipe.offer(well, self.count == 0):
             self.belt_set_mm_s = self.belt_setpoint_mm_s
-            self.recipe_active = self.recipe_number
-            self.version_active = self.recipe_version
 
     def drive_chain(self, live: bool) -> None:
         """The motor, at the line's word or by the oven's own; the encoder."""

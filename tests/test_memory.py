@@ -105,7 +105,10 @@ def test_no_number_in_an_event_stops_its_telling(
     narrator: Narrator, values: list[tuple[int, int, int, int]]
 ) -> None:
     for a, b, c, d in values:
-        for kind in (Event.STATE, Event.STEP, Event.HANDOVER, Event.COMMAND, Event.BOARD_OUT):
+        for kind in (
+            *(Event.STATE, Event.STEP, Event.HANDOVER, Event.COMMAND, Event.BOARD_OUT),
+            Event.CHANGED,
+        ):
             entry = narrator.tell((1, 2, kind, 0, a, b, c, d))
             assert canonical(entry) and sentence(entry)
 

@@ -126,7 +126,7 @@ def test_shipped_product_comes_out_within_the_pastes_window_as_predicted(product
         assert abs(peak_degC - model.peak_degC) < 2.0
         assert abs(liquid_s - model.liquid_s) < 3.0
         assert line.results[number] == (Result.GOOD, Route.LINE)
-    assert line.plant["reflow.recipe_active"] == product
+    assert line.plant["reflow.recipe.active"] == product
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from cellrt.packml import Mode
 from cellrt.tags import Scalar
 from cellrt.testing import Golden, OpenLine, Plant, TestLine
 from cellrt.twin import Twin
-from cells.robot import MAGAZINE_SLOTS, STAND_SLOTS, Robot
+from cells.rack import MAGAZINE_SLOTS, STAND_SLOTS
+from cells.robot import Robot
 
 LINE = "lines/robot_line.toml"
 FULL = (1 << MAGAZINE_SLOTS) - 1
@@ -92,8 +93,8 @@ def test_one_board_from_the_nest_into_the_magazine(unloading: Unloading, golden:
 
 @pytest.mark.parametrize("slot", [0, MAGAZINE_SLOTS - 2])
 def test_one_board_after_the_other_takes_8_to_12_s_each(unloading: Unloading, slot: int) -> None:
-    unloading.set("robot.active", 1)
-    unloading.set("robot.racks.1.filled", slot)
+    unloading.set("robot.store.active", 1)
+    unloading.set("robot.store.racks.1.filled", slot)
     unloading.until("robot.leaving")
     began_s = unloading.line.now_s
     unloading.until("robot.releasing").until("robot.leaving")
@@ -129,15 +130,19 @@ def test_board_that_is_not_who_it_should_be_goes_to_the_scrap_box(unloading: Unl
 
 
 def test_magazine_full_is_fetched_while_the_other_is_filled(unloading: Unloading) -> None:
-    unloading.set("robot.racks.0.filled", MAGAZINE_SLOTS - 1)
+    unloading.set("robot.store.racks.0.filled", MAGAZINE_SLOTS - 1)
     unloading.plant["unloader.racks.0.slots"] = FULL >> 1
     unloading.unload(2)
-    assert unloading.line["robot.racks.0.request"] and unloading.line["robot.active"] == 1
+    assert (
+        unloading.line["robot.store.racks.0.request"] and unloading.line["robot.store.active"] == 1
+    )
     assert unloading.plant["unloader.racks.1.slots"] == 1
-    unloading.line.step(until=lambda: not unloading.line["robot.racks.0.here"], timeout_s=180.0)
-    unloading.line.step(until="robot.racks.0.here")
-    assert unloading.line["robot.racks.0.filled"] == 0
-    assert not unloading.line["robot.racks.0.request"]
+    unloading.line.step(
+        until=lambda: not unloading.line["robot.store.racks.0.here"], timeout_s=180.0
+    )
+    unloading.line.step(until="robot.store.racks.0.here")
+    assert unloading.line["robot.store.racks.0.filled"] == 0
+    assert not unloading.line["robot.store.racks.0.request"]
     assert unloading.counted()["magazines_out"] == 1
 
 
@@ -152,7 +157,7 @@ def test_no_magazine_there_holds_with_the_board_in_the_nest_until_one_comes(
     unloading.line.step(500)
     assert unloading.line["robot.Held"] and unloading.line["robot.nest_seated"]
     unloading.plant["unloader.racks.1.none_left"] = False
-    unloading.line.step(until="robot.racks.1.here")
+    unloading.line.step(until="robot.store.racks.1.here")
     unloading.line.step(10).command("robot", "unhold")
     unloading.unload()
     assert unloading.plant["unloader.racks.1.slots"] == 1
@@ -169,12 +174,14 @@ def test_no_magazine_there_failed_boards_go_on(unloading: Unloading) -> None:
 
 def test_stand_full_holds_until_a_person_has_emptied_it(unloading: Unloading) -> None:
     unloading.judge(Result.FAILED, Route.REWORK)
-    unloading.set("robot.racks.2.filled", STAND_SLOTS)
+    unloading.set("robot.store.racks.2.filled", STAND_SLOTS)
     unloading.plant["unloader.racks.2.slots"] = (1 << STAND_SLOTS) - 1
     unloading.until("robot.Held")
     assert first_out(unloading) == "stand_has_room"
-    unloading.line.step(until=lambda: unloading.line["robot.racks.2.filled"] == 0, timeout_s=90.0)
-    unloading.line.step(until="robot.racks.2.here")
+    unloading.line.step(
+        until=lambda: unloading.line["robot.store.racks.2.filled"] == 0, timeout_s=90.0
+    )
+    unloading.line.step(until="robot.store.racks.2.here")
     unloading.line.step(10).command("robot", "unhold")
     unloading.unload()
     assert unloading.plant["unloader.racks.2.slots"] == 1
@@ -184,7 +191,7 @@ def test_slot_that_has_a_board_already_is_passed_over(unloading: Unloading) -> N
     unloading.plant["unloader.racks.0.slots"] = 0b11
     unloading.unload()
     assert unloading.plant["unloader.racks.0.slots"] == 0b111
-    assert unloading.line["robot.racks.0.filled"] == 3
+    assert unloading.line["robot.store.racks.0.filled"] == 3
 
 
 @pytest.mark.parametrize("step", ["drawing", "carrying", "inserting"])
@@ -305,12 +312,17 @@ def test_starved_is_suspended_and_the_next_board_is_unloaded(unloading: Unloadin
 
 
 def test_stopped_line_keeps_its_request_for_an_empty_magazine(unloading: Unloading) -> None:
-    unloading.set("robot.racks.0.filled", MAGAZINE_SLOTS)
+    unloading.set("robot.store.racks.0.filled", MAGAZINE_SLOTS)
     unloading.line.step(10).stop()
-    unloading.line.step(until=lambda: not unloading.line["robot.racks.0.here"], timeout_s=180.0)
-    unloading.line.step(until="robot.racks.0.here")
+    unloading.line.step(
+        until=lambda: not unloading.line["robot.store.racks.0.here"], timeout_s=180.0
+    )
+    unloading.line.step(until="robot.store.racks.0.here")
     unloading.line.step(100)
-    assert unloading.line["robot.racks.0.here"] and unloading.line["robot.racks.0.filled"] == 0
+    assert (
+        unloading.line["robot.store.racks.0.here"]
+        and unloading.line["robot.store.racks.0.filled"] == 0
+    )
 
 
 @pytest.mark.parametrize("scans", range(5))

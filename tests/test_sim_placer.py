@@ -358,18 +358,18 @@ def test_part_dropped_on_the_way_is_missing_and_the_machine_does_not_know() -> N
 def test_head_drifts_5_um_in_8_hours_of_work_then_measures_itself() -> None:
     bench = Bench()
     bench.place_all()
-    drift_um = float(bench["drift_um"])
+    drift_um = float(bench["aim.drift_um"])
     assert drift_um == pytest.approx(15.7 / 28_800 * 5.0, rel=0.02)
-    bench["drift_um"] = 5.0
+    bench["aim.drift_um"] = 5.0
     bench.board(2)
-    assert bench["drift_um"] == 0.0
+    assert bench["aim.drift_um"] == 0.0
 
 
 def outcome(bench: Bench, number: int) -> tuple[Scalar, ...]:
     """What becomes of a board when much goes wrong."""
     bench["drop_ppm"], bench["tolerance_um"] = 0.1e6, 15.0
     bench.board(number)
-    bench["drift_um"] = 0.0
+    bench["aim.drift_um"] = 0.0
     took_s = bench.place_all()
     return bench["belt.board.missing"], bench["belt.board.shifted"], round(took_s, 6)
 

@@ -97,6 +97,7 @@ def declared(kind: object, value: object) -> None:
         (int, 5, "a tag is"),
         (int, Var(0.5), "is int but its default is 0.5"),
         (bool, Var(1), "is bool but its default is 1"),
+        (float, Var(told=True), "is float and changes all the time"),
         (float, Var(True), "is float but its default is True"),
         (float, Var(11.0, high=10.0), r"11.0 is outside -inf\.\.10.0"),
     ],
