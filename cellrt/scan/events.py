@@ -88,19 +88,13 @@ def report(tables: Tables, work: Work, now_ns: int) -> None:
         if state != work.links[k]:
             emit(work, now_ns, HANDOVER, k, work.links[k], state, words[tables.states[k, 1]], 0)
             work.links[k] = state
-    for k in range(tables.told.shape[0]):
-        value = told_value(work, tables.told[k])
+    told, octets = tables.told, work.image.bytes
+    for k in range(told.shape[0]):
+        at = told[k, 0]
+        value = int(octets[at]) if told[k, 1] == 0 else int(words[at >> 3])
         if value != work.told[k]:
             emit(work, now_ns, CHANGED, k, work.told[k], value, 0, 0)
             work.told[k] = value
-
-
-@compiled
-def told_value(work: Work, place: Ints) -> int:
-    """A tag's value; `place` is its row of `Tables.told`."""
-    return (
-        int(work.image.bytes[place[0]]) if place[1] == 0 else int(work.image.words[place[0] >> 3])
-    )
 
 
 @inlined
