@@ -37,12 +37,17 @@ def process_began_ns() -> int:
 
 
 def boards(counts: Mapping[str, int], census: Mapping[str, int] | None) -> Report:
-    """The journal's count of boards; `in_line` is the plant's own, None where a plant cannot tell."""
+    """The journal's count of boards. Of those that came in and are still there a simulated plant's own is
+    told: a board on its way out of the loader's stack lies in the line before a cell knows of it. A real
+    plant does not count, and `in_line` is None.
+    """
     told = {
         name: counts.get(name, 0)
         for name in ("entered", "completed", "rejected", "rework", "scrapped")
     }
-    return {**told, "in_line": None if census is None else census["in_line"]}
+    if census is None:
+        return {**told, "in_line": None}
+    return {**told, "entered": census["entered"], "in_line": census["in_line"]}
 
 
 def cells(plan: Plan, read: Read, departed: Mapping[str, int]) -> Report:
