@@ -10,12 +10,13 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from cellrt.figures import Figures, Times
 from cellrt.handover import Route
-from cellrt.narrate import Entry, Narrator
+from cellrt.narrate import Entry, Narrator, sentence
 from cellrt.scan.plan import Plan
 from cellrt.wire import Ints
 
@@ -149,6 +150,20 @@ class Journal:
             self.forces.pop(entry["tag"], None)
         elif entry["event"] == "Started":  # a scan that begins anew has none
             self.forces.clear()
+
+
+def last_with(path: Path, wanted: Sequence[str]) -> int | None:
+    """Logical time in ns of the last event in a journal whose sentence has all these words; None if there is
+    none. Raises JournalError."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            for t_ns, line in db.execute("SELECT t_ns, line FROM events ORDER BY number DESC"):
+                told = sentence(json.loads(line)).lower()
+                if all(word.lower() in told for word in wanted):
+                    return int(t_ns)
+    except sqlite3.Error as error:
+        raise JournalError(f"journal {path}: {error}") from error
+    return None
 
 
 _WAYS = {int(Route.REWORK): "rework", int(Route.REMOVAL): "scrapped"}

@@ -60,6 +60,8 @@ class Narrator:
             Event.CHANGED: self._changed,
             Event.FORCED: self._forced,
             Event.UNFORCED: self._unforced,
+            Event.RECORDING: lambda k, a, b, c, d: {"saved": bool(a)},
+            Event.RECORDING_LOST: lambda k, a, b, c, d: self._gap(a, b, c),
             Event.LOST: lambda k, a, b, c, d: {"lost": a},
         }
 
@@ -68,6 +70,12 @@ class Narrator:
         _, t_ns, kind, subject, a, b, c, d = (int(x) for x in row)
         told = self._tell[kind](subject, a, b, c, d)
         return {"t_ns": t_ns, "event": words(Event(kind)), **told}
+
+    def _gap(self, nbytes: int, first: int, last: int) -> Entry:
+        """What of a recording never came to disk, in logical time."""
+        period_s = self._plan.line.period_ns / 1e9
+        begin = "?" if first < 0 else f"{first * period_s:.3f} s"
+        return {"from": begin, "to": f"{last * period_s:.3f} s", "bytes": nbytes}
 
     def first_out(self, cell: str, number: int) -> str:
         """The name of the rule that tripped a cell first; empty when none did."""

@@ -77,8 +77,9 @@ class Session:
         self.hands, self.most_forces = hands, 0
         self.chance = random.Random(seed)
         self.states: set[object] = set()
-        self.state = self.plan.layout.find("left.unit.state")
-        self.runner.image.write(self.plan.layout.find("left.board.id"), 7)
+        first = self.plan.cells[0]
+        self.state = self.plan.layout.find(f"{first}.unit.state")
+        self.runner.image.write(self.plan.layout.find(f"{first}.board.id"), 7)
         self.start()
         self.writer = RecordingWriter(path, describe(self.plan))
         self.reader = RingFileReader(self.ring, self.writer.position)
@@ -87,8 +88,8 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Save the rest, to the last quiet scan."""
-        finish_recording(self.recorder, self.runner.work, self.runner.inputs)
+        """Save the rest."""
+        self.finish()
         self.save()
         self.writer.close()
 
@@ -102,6 +103,10 @@ class Session:
             self.runner.scan - 1,
             self.runner.epoch,
         )
+
+    def finish(self) -> None:
+        """The scans end in good order: the last quiet ones are recorded."""
+        finish_recording(self.recorder, self.runner.work, self.runner.inputs)
 
     def scan(self, commands: list[list[int]] | None = None) -> None:
         """One scan with the inputs as they are."""

@@ -34,6 +34,7 @@ class Line:
             "speed": 10.0,
             "boards": {"entered": 4},
             "recent": [{"t_ns": 10**9, "event": "Step", "cell": "infeed", "from": "a", "to": "b"}],
+            "alarms": [],
             "forces": [{"tag": "infeed.run", "value": True}],
             "cells": [cell("infeed"), aborted],
             "timing": {"wake_us": times, "exec_us": times, "overruns": 0},

@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cellrt.app import bench, desk, settings
+from cellrt.app import bench, desk, recordings, settings
 from cellrt.app.shell import LineFile, app, refusals
 from cellrt.line.load import load_line
 
-__all__ = ["app", "bench", "desk", "main", "settings"]
+__all__ = ["app", "bench", "desk", "main", "recordings", "settings"]
 
 
 @app.command()

@@ -21,7 +21,7 @@ from cellrt.app.options import Options, RunError, check_speed, free_port, free_r
 from cellrt.app.simulate import simulated_devices
 from cellrt.line.load import load_line
 from cellrt.line.spec import LineSpec
-from cellrt.recording.file import RECORDING, salvage
+from cellrt.recording.file import RECORDING, ring_path, salvage
 from cellrt.recording.header import RecordingError
 from cellrt.report import Report
 from cellrt.runtime.child import Order
@@ -39,7 +39,6 @@ from cellrt.shared.triple import TripleReader, TripleWriter
 from cellrt.tags import Leaf, Scalar
 from cellrt.wire import Ints
 
-SHARED_MEMORY = Path("/dev/shm")
 STARTS_STOPPING_S = 30.0
 """Logical time that a stop may take beside what the slowest cell needs to end its work."""
 DEVICES_ANSWER_S = 5.0
@@ -164,10 +163,10 @@ class Run:
 
     def _ring(self, run_dir: Path) -> Path:
         """The flight recorder's ring, in memory but by name: it outlives every process of the line."""
-        prefix = f"cellrt-{os.getuid()}-{self.line.name}-"
-        for left in SHARED_MEMORY.glob(f"{prefix}*.ring"):
+        path = ring_path(self.line.name, run_dir)
+        prefix = path.stem.removesuffix(run_dir.name)
+        for left in path.parent.glob(f"{prefix}*.ring"):
             self._salvage(left, run_dir.parent / left.stem.removeprefix(prefix))
-        path = SHARED_MEMORY / f"{prefix}{run_dir.name}.ring"
         create_ring(path, self.plan.hash, longest(self.plan))
         return path
 

@@ -145,7 +145,8 @@ class Top(App[None]):
         )
         self._show("devices", "  ".join(devices))
         forces = ", ".join(f"{e['tag']} = {e['value']}" for e in line["forces"])
-        self._show("forces", f"FORCED {len(line['forces'])}: {forces}" if forces else "")
+        forced = [f"FORCED {len(line['forces'])}: {forces}"] if forces else []
+        self._show("forces", "\n".join([*line["alarms"], *forced]))
         self._show("events", "\n".join(sentence(e) for e in line["recent"][-EVENTS:]))
 
     def _show_cells(self, line: dict[str, Any]) -> None:

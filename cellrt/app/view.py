@@ -86,6 +86,7 @@ def render(run: Run) -> Group:
     lines = [Text(scan_line(run)), Text(device_line(run), style="dim")]
     if run.snapshot.forces:
         lines.append(Text(forces_line(run), style="bold red"))
+    lines += [Text(alarm, style="bold red") for alarm in run.brain.get("alarms", [])]
     return Group(table, *lines)
 
 

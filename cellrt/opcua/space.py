@@ -19,7 +19,15 @@ from cellrt.opcua.units import engineering_units, eu_range
 from cellrt.opcua.users import Rank
 from cellrt.scan.commands import Send
 from cellrt.scan.plan import Plan
-from cellrt.scan.snapshot import EPOCH, FORCES, SCAN, SNAPSHOT_HEAD, image_base, snapshot_words
+from cellrt.scan.snapshot import (
+    EPOCH,
+    FORCES,
+    SCAN,
+    SNAPSHOT_HEAD,
+    UNSAVED,
+    image_base,
+    snapshot_words,
+)
 from cellrt.tags import WORD, Field, Record, Role, places
 
 OBJECTS = standard(ObjectIds.ObjectsFolder)
@@ -181,6 +189,7 @@ def add_diagnostics(space: Space, line: ua.NodeId) -> None:
     space.add_word(folder, "Scan", SCAN, int, "number of the scan that is shown")
     space.add_word(folder, "Epoch", EPOCH, int, "starts of the scan process")
     space.add_word(folder, "Forces", FORCES, int, "inputs and outputs that are forced")
+    space.add_word(folder, "RecordingUnsaved", UNSAVED, bool, "alarm: it cannot be put to disk")
     devices = nodes.folder(folder, "/Diagnostics/Devices", "Devices", "true: fresh and well")
     for sample in plan.samples:
         space.add_word(devices, sample.device.name, SNAPSHOT_HEAD + sample.base + 1, bool, "")

@@ -14,16 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cellrt.compiler.cache import cached_njit
 from cellrt.recording.file import RECORDING, framed, frames
 from cellrt.recording.header import RecordingError, pack, unpack
-from cellrt.recording.reader import next_record
-from cellrt.scan.records import CRC_BYTES, NOTHING, SCAN, body, get
-from cellrt.shared.ringfile import Octets, Piece, RingFileError, RingFileReader, attach
+from cellrt.recording.reader import AT, BEGAN, SKIMMED, next_record, skim
+from cellrt.scan.records import NOTHING, SCAN
+from cellrt.shared.ringfile import Piece, RingFileError, RingFileReader, attach
 from cellrt.wire import Ints
-
-AT, NUMBER, BEGAN = 0, 1, 2
-"""Words of `skim`'s marks: place behind what was read; number of the scan read last; where its record begins."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ class Source:
                 if kind == NOTHING:
                     at = int(next_record(piece.data, at + 1, end))
                     continue
-                yield kind, int(marks[NUMBER]), piece.position + begin, piece.position + at
+                yield kind, int(marks[SKIMMED]), piece.position + begin, piece.position + at
             expected = piece.position + end
 
 
@@ -131,26 +127,3 @@ def _joined(pieces: Sequence[Piece]) -> Iterator[Piece]:
         waiting.append(piece)
     if waiting:
         yield Piece(waiting[0].position, np.concatenate([p.data for p in waiting]))
-
-
-@cached_njit
-def skim(marks: Ints, data: Octets, at: int, end: int, until: int) -> int:
-    """Pass over scans up to the next keyframe, to one from `until` on or to the last; its kind.
-
-    NOTHING: the record at AT is damaged.
-    """
-    kind = SCAN
-    while kind == SCAN and at < end:
-        begin, stop = body(data, at, end)
-        if begin < 0:
-            marks[AT] = at
-            return NOTHING
-        first, place = get(data, begin, stop)
-        second, _ = get(data, place, stop)
-        kind = first & 3
-        marks[NUMBER] = marks[NUMBER] + 1 + (first >> 2) + second if kind == SCAN else first >> 2
-        marks[BEGAN], at = at, stop + CRC_BYTES
-        marks[AT] = at
-        if marks[NUMBER] >= until:
-            break
-    return kind

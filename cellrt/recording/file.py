@@ -24,6 +24,8 @@ from cellrt.shared.ringfile import Piece, RingFileReader, attach
 RECORDING = "recording.cellrt"
 """What the recording of a run is called, in the run's folder."""
 
+SHARED_MEMORY = Path("/dev/shm")
+
 _FRAME = struct.Struct("<4sIq")
 _CRC = struct.Struct("<I")
 FRAME_BYTES = _FRAME.size + _CRC.size
@@ -79,9 +81,11 @@ class RecordingWriter:
             self._sync()
 
     def close(self) -> None:
-        """Wait until all is on the disk, and let go of the file."""
-        self._sync()
-        self._file.close()
+        """Wait until all is on the disk, and let go of the file. Raises RecordingError."""
+        try:
+            self._sync()
+        finally:
+            self._file.close()
 
     def _append(self, data: bytes) -> None:
         """All of it or nothing."""
@@ -95,7 +99,10 @@ class RecordingWriter:
             raise RecordingError(f"{self._path}: {error.strerror}") from error
 
     def _sync(self) -> None:
-        os.fdatasync(self._file.fileno())
+        try:
+            os.fdatasync(self._file.fileno())
+        except OSError as error:
+            raise RecordingError(f"{self._path}: {error.strerror}") from error
         self._synced_s = time.monotonic()
 
     def _resume(self, header: Header) -> bool:
@@ -105,7 +112,7 @@ class RecordingWriter:
             return False
         with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             there, end = unpack(data, self._path)
-            if there != header:
+            if _line_of(there) != _line_of(header):
                 raise RecordingError(
                     f"{self._path} is a recording of another line; give this one a new file"
                 )
@@ -115,6 +122,16 @@ class RecordingWriter:
         self._file.seek(end)
         self._file.truncate()
         return True
+
+
+def _line_of(header: Header) -> tuple[object, ...]:
+    """What must be the same for a recording to go on; its texts may be edited while the line runs."""
+    return header.line, header.plan_hash, header.period_ns, header.seed
+
+
+def ring_path(line: str, run_dir: Path) -> Path:
+    """Where a run of a line has its ring: in memory, but by name."""
+    return SHARED_MEMORY / f"cellrt-{os.getuid()}-{line}-{run_dir.name}.ring"
 
 
 def framed(piece: Piece) -> bytes:

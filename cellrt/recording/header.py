@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import importlib.util
 import json
 import mmap
+import shutil
 import sys
 import tempfile
 import tomllib
@@ -43,7 +46,7 @@ class Header:
     """What a recording is of.
 
     `text` is the line file and `maps` its device maps and recipes, by the name that the line file gives
-    them. `code` is the fingerprint of each record type, made in this `environment`. `inputs` names the words
+    them; `modules` are the sources of its cells, by path. `code` is the fingerprint of each record type, made in this `environment`. `inputs` names the words
     of the samples, `results` those of a scan's results, `tags` is (name, type, byte offset) of every tag in
     the image. What commands and forces go by: `cells` with the names of their steps, `parameters`,
     `terminals`. `samples` are the recorder's rows. `start` is the number of the first byte that the recording has of its ring.
@@ -55,6 +58,7 @@ class Header:
     path: str
     text: str
     maps: Mapping[str, str]
+    modules: Mapping[str, str]
     plan_hash: str
     code: Mapping[str, str]
     environment: str
@@ -118,6 +122,7 @@ def describe(plan: Plan, seed: int | None = None) -> Header:
         str(line.path),
         line.text,
         _map_texts(line),
+        _module_texts(plan),
         plan.hash,
         {kind.type_name(): fingerprint(kind) for kind in plan.assembly.types()},
         _environment(),
@@ -166,23 +171,44 @@ def unpack(data: bytes | mmap.mmap, path: Path) -> tuple[Header, int]:
 
 
 def recorded_line(header: Header) -> LineSpec:
-    """The line as it was recorded, from the header's own texts; its cells are today's.
+    """The line as it was recorded, from the header's own texts; its cells are today's, and where there are
+    none here, the recorded ones.
 
     Raises RecordingError where the header has no line file, LineError where it cannot be loaded here.
     """
     if not header.text:
         raise RecordingError(f"the recording of {header.line} holds no line file; name the line")
     path = Path(header.path)
+    search_beside(path)
     with tempfile.TemporaryDirectory() as folder:
         for name, text in {path.name: header.text, **header.maps}.items():
-            file = Path(folder, name)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        search_beside(path)
+            _write(Path(folder, name), text)
+        _bring_modules(header)
         try:
             return replace(load_line(Path(folder, path.name)), path=path)
         finally:
             sys.path[:] = [p for p in sys.path if p != str(Path(folder).resolve())]
+
+
+def _bring_modules(header: Header) -> None:
+    """Recorded sources of modules that are not here, where they can be imported as long as this process lives:
+    the compiler reads them."""
+    gone = [
+        name
+        for name in header.modules
+        if importlib.util.find_spec(name.partition("/")[0].removesuffix(".py")) is None
+    ]
+    if gone:
+        folder = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        sys.path.append(folder)
+        for name in gone:
+            _write(Path(folder, name), header.modules[name])
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 def planned(header: Header, line: LineSpec | None, *, exactly: bool = False) -> Plan:
@@ -252,6 +278,24 @@ def _map_texts(line: LineSpec) -> dict[str, str]:
     folder = line.path.parent / line.recipes
     recipes = sorted(folder.glob("*.toml")) if line.recipes else []
     return maps | {f"{line.recipes}/{path.name}": path.read_text() for path in recipes}
+
+
+def _module_texts(plan: Plan) -> dict[str, str]:
+    """Sources of the packages and modules that the line's cells are from, as far as they are loaded."""
+    if not plan.line.text:
+        return {}
+    tops = {cell.type.__module__.partition(".")[0] for cell in plan.line.cells.values()}
+    texts = {}
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        beside = file and Path(file).parent == plan.line.path.resolve().parent
+        ours = beside or name.partition(".")[0] in tops
+        if file and file.endswith(".py") and ours and name != "__main__":
+            path = name.replace(".", "/") + (
+                "/__init__.py" if hasattr(module, "__path__") else ".py"
+            )
+            texts[path] = Path(file).read_text()
+    return texts
 
 
 def _input_names(plan: Plan) -> list[str]:

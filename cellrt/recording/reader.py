@@ -47,6 +47,9 @@ from cellrt.wire import Ints
 LENGTH_BYTES = 5
 """What a record's length takes at most."""
 
+AT, SKIMMED, BEGAN = 0, 1, 2
+"""Words of `skim`'s marks: place behind what was read; number of the scan read last; where its record begins."""
+
 Advance = Callable[[Tape, Octets, int, int], int]
 """Reads one record, or several scans; the kind of the last one. NEXT is where it stopped."""
 
@@ -263,6 +266,29 @@ def read_many(tape: Tape, data: Octets, at: int, end: int) -> int:
     while kind == SCAN and at < end:
         kind = read_record(tape, data, at, end)
         at = tape.head[NEXT]
+    return kind
+
+
+@cached_njit
+def skim(marks: Ints, data: Octets, at: int, end: int, until: int) -> int:
+    """Pass over scans up to the next keyframe, to one from `until` on or to the last; its kind.
+
+    NOTHING: the record at AT is damaged.
+    """
+    kind = SCAN
+    while kind == SCAN and at < end:
+        begin, stop = body(data, at, end)
+        if begin < 0:
+            marks[AT] = at
+            return NOTHING
+        first, place = get(data, begin, stop)
+        second, _ = get(data, place, stop)
+        kind = first & 3
+        marks[SKIMMED] = marks[SKIMMED] + 1 + (first >> 2) + second if kind == SCAN else first >> 2
+        marks[BEGAN], at = at, stop + CRC_BYTES
+        marks[AT] = at
+        if marks[SKIMMED] >= until:
+            break
     return kind
 
 

@@ -17,8 +17,9 @@ from cellrt import retained
 from cellrt.figures import FiguresFile
 from cellrt.journal import Journal, JournalError
 from cellrt.narrate import Entry, upper, words
-from cellrt.recording.file import RECORDING, RecordingWriter
-from cellrt.recording.header import RecordingError, describe
+from cellrt.recording.file import RECORDING
+from cellrt.recording.header import describe
+from cellrt.recording.keeper import Keeper
 from cellrt.retained import RetainedError
 from cellrt.runtime.child import Station, take_station, to_stderr
 from cellrt.runtime.control import ControlServer
@@ -29,7 +30,7 @@ from cellrt.scan.plan import Sample
 from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.shared.memory import Role
 from cellrt.shared.ring import RingReader
-from cellrt.shared.ringfile import RingFileReader, attach
+from cellrt.shared.ringfile import attach
 from cellrt.shared.triple import TripleReader, TripleWriter
 from cellrt.supervisor import EXPIRES_AFTER_NS, Commander, Goal, Supervisor
 from cellrt.tags import Leaf, Scalar
@@ -68,12 +69,10 @@ class Brain:
         operator = Commander(epoch, Origin.OPERATOR, first)
         self._operator = Sender(section("commands-brain"), operator, self.plan, self.read)
         self._retained_at = run_dir.parent / "retained.json"
-        self._recording = RecordingWriter(
-            run_dir / RECORDING, describe(self.plan, station.order.seed)
-        )
         ring = attach(Path(station.order.ring), self.plan.hash)
-        self._recorded = RingFileReader(ring, self._recording.position)
-        self._recording_lost = self._journal_stuck = False
+        header = describe(self.plan, station.order.seed)
+        self._recording = Keeper(run_dir / RECORDING, header, ring)
+        self._journal_stuck = False
         if self._snapshots.recall(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
 
@@ -91,8 +90,7 @@ class Brain:
         self.tick()
         self.save_retained()
         self.tell_figures()
-        with contextlib.suppress(RecordingError):
-            self._recording.close()
+        self._recording.close()
         self.journal.close()
 
     def tick(self) -> None:
@@ -173,15 +171,17 @@ class Brain:
         return True
 
     def save_recording(self) -> None:
-        """What the scan recorded, to disk. A full disk loses the recording, said once, and nothing else."""
-        try:
-            self._recording.write(self._recorded.drain())
-            self._recording_lost = False
-        except RecordingError as error:
-            self._recorded.position = self._recording.position  # the ring keeps it for a while
-            if not self._recording_lost:
-                self._log.error("recording not saved", reason=str(error))
-            self._recording_lost = True
+        """What the scan recorded, to disk; what cannot be put there is an alarm, what was lost an event."""
+        status, was = self.station.status, self._recording.stuck
+        self._recording.save()
+        stuck = self._recording.stuck
+        if stuck and not was:
+            self._log.error("recording not saved", reason=stuck)
+        status[Status.UNSAVED] = bool(stuck)
+        for gap in self._recording.take_gaps():
+            self._log.error("recording lost", **gap._asdict())
+            status[Status.LOST_FIRST], status[Status.LOST_LAST] = gap.first, gap.last
+            status[Status.LOST_BYTES] += gap.nbytes
 
     def _note(self, entries: list[Entry]) -> None:
         self.recent.extend(entries)
@@ -249,6 +249,11 @@ class Brain:
         now_ns = self.station.logical_ns(time.monotonic_ns()) if self.snapshot else 0
         return await self._operator.send(operation, target, argument, now_ns, for_ns, fits=fits)
 
+    def alarms(self) -> list[str]:
+        """What a person should see to, beside the cells."""
+        stuck = self._recording.stuck
+        return [f"the recording is not saved: {stuck}"] if stuck else []
+
     def status(self) -> dict[str, Any]:
         """What `cellrt run` and others show of the line, up to the last event."""
         self.drain()
@@ -263,6 +268,7 @@ class Brain:
             "departed": dict(self.journal.departed),
             "journal": self.journal.hash(),
             "forces": list(self.journal.forces.values()),
+            "alarms": self.alarms(),
             "recent": list(self.recent)[-40:],
         }
 

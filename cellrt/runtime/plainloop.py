@@ -10,7 +10,14 @@ import time
 
 from cellrt.compiler.cache import cached_njit
 from cellrt.runtime.region import Status
-from cellrt.scan.executive import Desk, latch_inputs, note_start, outputs_to_rest, publish_all
+from cellrt.scan.executive import (
+    Desk,
+    latch_inputs,
+    note_recording,
+    note_start,
+    outputs_to_rest,
+    publish_all,
+)
 from cellrt.scan.latch import Latch
 from cellrt.scan.recorder import finish_recording, record
 from cellrt.scan.runner import Runner
@@ -34,6 +41,7 @@ def latch_once(t: Tables, desk: Desk, inputs: Ints, woke_ns: int) -> None:
 def publish_once(
     w: Work, desk: Desk, inputs: Ints, scan: int, now_ns: int, epoch: int, woke_ns: int
 ) -> None:
+    note_recording(w, desk.status, now_ns)
     publish_all(w, desk, inputs, scan, now_ns, epoch, woke_ns)
     record(desk.recorder, w, inputs, scan)
 

@@ -52,6 +52,16 @@ class Status(IntEnum):
     SPIN_NS = (
         24  # how long before it is due a scan gets up; this and the next two are `scan.spin.Spin`
     )
+    UNSAVED = (
+        30  # 1 while what the scan records cannot be put to disk; this and the next are brain's
+    )
+    LOST_BYTES = (
+        31  # of the recording, lost before they could be; LOST_FIRST and LOST_LAST: the scans
+    )
+    LOST_FIRST = 32
+    LOST_LAST = 33
+    TOLD_UNSAVED = 34  # what the last events said of UNSAVED and LOST_BYTES
+    TOLD_LOST = 35
 
 
 class Health(IntEnum):

@@ -37,6 +37,8 @@ class Event(IntEnum):
     MODE = 16  # cell; from, to, 0, 0
     COMMANDER = 17  # cell; from, to (packml.Control), 0, 0
     CHANGED = 18  # told tag; from, to, 0, 0
+    RECORDING = 19  # 0; 1 it is put to disk again, 0 it cannot be, 0, 0, 0
+    RECORDING_LOST = 20  # 0; bytes, first and last of their scans (-1: not known), 0
 
 
 STATE, STEP, BOARD_IN, BOARD_OUT, TRIPPED, HANDOVER, DEVICE, LOST = 2, 3, 4, 5, 6, 7, 10, 12

@@ -34,9 +34,10 @@ from cellrt.shared.ring import append
 from cellrt.shared.triple import publish, take
 from cellrt.wire import Floats, Ints
 
-STARTED, OVERRUN = 1, 11
+STARTED, OVERRUN, RECORDING, RECORDING_LOST = 1, 11, 19, 20
 STOP_CAUSE = 1
 SCANS, OVERRUNS, BACK_TO_BACK, FIRST_SCAN_NS, SCAN, FIRST_SCAN = 8, 9, 10, 11, 12, 21
+UNSAVED, LOST_BYTES, LOST_FIRST, LOST_LAST, TOLD_UNSAVED, TOLD_LOST = 30, 31, 32, 33, 34, 35
 """Words of `Status`."""
 
 
@@ -103,6 +104,7 @@ def run_scans(
             note_start(w, desk.status, scan, now_ns, epoch, woke_ns)
         if skipped > 0:
             emit(w, now_ns, OVERRUN, 0, skipped, late_ns, 0, 0)
+        note_recording(w, desk.status, now_ns)
         publish_all(w, desk, inputs, scan, now_ns, epoch, woke_ns)
         record(desk.recorder, w, inputs, scan)
         done += 1
@@ -127,6 +129,18 @@ def note_start(w: Work, status: Ints, scan: int, now_ns: int, epoch: int, woke_n
     if status[FIRST_SCAN_NS] == 0:
         status[FIRST_SCAN] = scan
         status[FIRST_SCAN_NS] = woke_ns
+
+
+@compiled
+def note_recording(w: Work, status: Ints, now_ns: int) -> None:
+    """What brain says of putting the recording to disk, as events when it changes."""
+    if status[UNSAVED] != status[TOLD_UNSAVED]:
+        status[TOLD_UNSAVED] = status[UNSAVED]
+        emit(w, now_ns, RECORDING, 0, 1 - status[UNSAVED], 0, 0, 0)
+    if status[LOST_BYTES] != status[TOLD_LOST]:
+        lost = status[LOST_BYTES] - status[TOLD_LOST]
+        status[TOLD_LOST] += lost
+        emit(w, now_ns, RECORDING_LOST, 0, lost, status[LOST_FIRST], status[LOST_LAST], 0)
 
 
 @compiled
@@ -186,6 +200,7 @@ def publish_all(
     if desk.status[SCANS] % desk.snapshot_every == 0:
         s = desk.snapshot
         s[0], s[1], s[2], s[3], s[4] = scan, now_ns, epoch, woke_ns, w.forces[0]
+        s[5] = desk.status[UNSAVED]
         samples = s.size - 8 - w.image.words.size
         copy_bytes(s.ctypes.data + 64, inputs.ctypes.data, samples * 8)
         copy_bytes(s.ctypes.data + 64 + samples * 8, w.image.words.ctypes.data, w.image.bytes.size)

@@ -1,8 +1,9 @@
 """Snapshots: one scan's inputs and image as a frozen view, for those who only look.
 
 The scan publishes a snapshot as one int64 array: SNAPSHOT_HEAD words (number of the scan, its
-logical time in ns, its epoch, its monotonic time in ns, how many forces there are, the rest 0), the
-samples as they stand in the inputs of the scan, then the words of the image.
+logical time in ns, its epoch, its monotonic time in ns, how many forces there are, 1 while the
+recording cannot be put to disk, the rest 0), the samples as they stand in the inputs of the scan,
+then the words of the image.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cellrt.tags import WORD, Leaf, Scalar
 from cellrt.wire import Ints
 
 SNAPSHOT_HEAD = 8
-SCAN, NOW_NS, EPOCH, MONOTONIC_NS, FORCES = 0, 1, 2, 3, 4
+SCAN, NOW_NS, EPOCH, MONOTONIC_NS, FORCES, UNSAVED = 0, 1, 2, 3, 4, 5
 """Places in the head."""
 
 
