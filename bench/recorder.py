@@ -132,7 +132,9 @@ class Load:
         for s in plan.samples:
             every = max(1, round(s.device.poll_ms * 1e6 / plan.line.period_ns))
             part = slice(s.base, s.first_raw + s.raw)
-            rows[:, part] = rows[np.arange(scans) // every * every, part]
+            polls = np.arange(scans) // every
+            rows[:, part] = rows[polls * every, part]
+            rows[:, s.base] = polls + 1
         return rows
 
     def _take_up(self, started: tuple[Ints, ...]) -> None:

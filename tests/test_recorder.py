@@ -57,7 +57,7 @@ WORDS = st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3), min_size
 
 @cached_njit
 def code(out: Octets, words: Ints, before: Ints) -> tuple[int, int]:
-    return put_changes(out, 0, words, before, 0, words.size, 0, 0)
+    return put_changes(out, 0, words, before, 0, words.size, 0, 0, False)
 
 
 @cached_njit

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from recorded import PERIOD_NS, RING_BYTES, Session, line
 
 from cellrt.recording import header as headers
 from cellrt.recording.file import FRAME_BYTES, RecordingWriter, frames, salvage
 from cellrt.recording.header import RecordingError, describe, pack, planned, unpack
-from cellrt.recording.reader import RecordingReader, part_of
+from cellrt.recording.reader import RecordingReader, check_sound, part_of
+from cellrt.replay import replay
 from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import longest
 from cellrt.scan.records import EPOCH
@@ -162,6 +165,30 @@ def test_every_turned_bit_is_found_named_and_mended(
     assert named >= {"frame", "inputFalse", "inputTrue", "tagTrue", "commandFalse", "itsFalse"}
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_byte_changed_is_told_and_what_is_replayed_is_what_was(
+    short: Path, whole: list[Told], data: st.DataObject
+) -> None:
+    """Anywhere in the file, its header included: never a replay of something else, and never in silence."""
+    octets = bytearray(short.read_bytes())
+    place = data.draw(
+        st.integers(0, len(octets) - 1) | st.integers(begin_of(short), len(octets) - 1)
+    )
+    octets[place] ^= data.draw(st.integers(1, 255))
+    damaged = short.with_name("changed.rec")
+    damaged.write_bytes(octets)
+    with pytest.raises(RecordingError, match=r"changed\.rec"):
+        check_sound(damaged)
+    if place < begin_of(short):
+        return
+    reader = RecordingReader(damaged)
+    assert {*told(reader)} <= {*whole}
+    assert reader.findings or reader.cut_bytes
+    replayed = replay(damaged, line())
+    assert replayed.differing == replayed.differing_bytes == 0
+
+
 def test_a_turned_bit_in_an_input_names_device_point_tag_and_scan(tmp_path: Path) -> None:
     path = tmp_path / "x.rec"
     with Session(path) as session:
@@ -251,6 +278,16 @@ def test_a_killed_writer_is_followed_by_one_that_doubles_nothing(tmp_path: Path)
             assert path.read_bytes() == data
         session.writer = RecordingWriter(path, describe(session.plan))
     assert len(told(RecordingReader(path))) == 100
+
+
+def test_a_writer_killed_inside_the_header_is_followed_by_one_that_begins_anew(
+    tmp_path: Path,
+) -> None:
+    path, header = tmp_path / "x.rec", describe(Plan(line()))
+    for length in (0, 1, 100, len(pack(header)) - 1):
+        path.write_bytes(pack(header)[:length])
+        RecordingWriter(path, header).close()
+        assert path.read_bytes() == pack(header)
 
 
 def test_what_a_killed_line_left_in_its_ring_is_salvaged_once(tmp_path: Path) -> None:

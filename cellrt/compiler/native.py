@@ -143,6 +143,12 @@ def store_32(builder: Any, address: Any, value: Any) -> None:
     _store(builder, address, value, ir.IntType(32))
 
 
+@primitive(types.int64(types.int64))
+def load_64(builder: Any, address: Any) -> Any:
+    """load_64(address) -> the word at any address, aligned or not."""
+    return builder.load(_word(builder, address), align=1)
+
+
 def crc_instruction(machine: str, features: str) -> str:
     """LLVM's name of the CRC-32C of 64 bits on a processor with these features; "" where there is none."""
     if machine in ("x86_64", "AMD64") and "+sse4.2" in features.split(","):

@@ -107,8 +107,10 @@ class RecordingWriter:
 
     def _resume(self, header: Header) -> bool:
         """Go to the end of the last whole piece of a recording that is there; False if there is none."""
-        size = os.fstat(self._file.fileno()).st_size
-        if size == 0:
+        size, whole = os.fstat(self._file.fileno()).st_size, pack(header)
+        if size < len(whole) and self._file.read(size) == whole[:size]:  # killed while it began
+            self._file.seek(0)
+            self._file.truncate()
             return False
         with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             there, end = unpack(data, self._path)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cellrt.compiled import compiled
+from cellrt.compiled import compiled, inlined
 from cellrt.compiler.cache import cached_njit
 from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN, OUTPUT_HEAD, Plan
 from cellrt.scan.records import (
@@ -19,7 +19,6 @@ from cellrt.scan.records import (
     BODY,
     KEYFRAME,
     SCAN,
-    differ,
     expect,
     fresh_bytes,
     longest_record,
@@ -95,12 +94,14 @@ def samples(plan: Plan) -> Ints:
 def begin(r: Recorder, w: Work, inputs: Ints, scan: int, epoch: int) -> None:
     """Record what a scan process starts from; `scan` is any number below that of its first scan."""
     r.marks[LAST], r.marks[EPOCH] = scan, epoch
-    keep(r.before, inputs, 0, r.commands_base)
-    keep(r.results, w.results, 0, w.results.size)
+    for k in range(r.commands_base):
+        r.before[k] = inputs[k]
+    for k in range(w.results.size):
+        r.results[k] = w.results[k]
     keyframe(r, w, inputs, scan, BEGIN)
 
 
-@compiled
+@inlined
 def record(r: Recorder, w: Work, inputs: Ints, scan: int) -> None:
     """Record scan number `scan` behind its step, while `inputs` still has its commands.
 
@@ -119,17 +120,13 @@ def record(r: Recorder, w: Work, inputs: Ints, scan: int) -> None:
             fresh += 1
         elif inputs[first + 1] == r.before[first + 1]:
             continue
-        if differ(inputs, r.before, first, last):
-            at, behind = put_changes(out, at, inputs, r.before, first, last, 0, behind)
-            keep(r.before, inputs, first, last)
+        at, behind = put_changes(out, at, inputs, r.before, first, last, 0, behind, True)
     base, waiting = r.commands_base, inputs[r.commands_base]
     if waiting > 0:
         end = base + 1 + min(waiting, COMMANDS_A_SCAN) * COMMAND_WORDS
-        at, behind = put_changes(out, at, inputs, r.nothing, base, end, 0, behind)
+        at, behind = put_changes(out, at, inputs, r.nothing, base, end, 0, behind, False)
     base, end = inputs.size, w.results.size
-    if differ(w.results, r.results, OUTPUT_HEAD, end):
-        at, behind = put_changes(out, at, w.results, r.results, OUTPUT_HEAD, end, base, behind)
-        keep(r.results, w.results, OUTPUT_HEAD, end)
+    at, behind = put_changes(out, at, w.results, r.results, OUTPUT_HEAD, end, base, behind, True)
     if fresh == 0 and at == begin_at and scan == r.marks[LAST] + 1:
         r.marks[QUIET] += 1
     else:
@@ -141,19 +138,11 @@ def record(r: Recorder, w: Work, inputs: Ints, scan: int) -> None:
 
 
 @compiled
-def keep(before: Ints, words: Ints, first: int, last: int) -> None:
-    """Remember words first..last-1 as recorded."""
-    to, of = before[first:last], words[first:last]
-    for k in range(last - first):
-        to[k] = of[k]
-
-
-@compiled
 def keyframe(r: Recorder, w: Work, inputs: Ints, scan: int, kind: int) -> None:
     """Record the samples and the state as they are after scan number `scan`."""
     out = r.scratch
     at = put(out, put(out, BODY, scan << 2 | kind), r.marks[EPOCH])
-    at, behind = put_changes(out, at, inputs, r.nothing, 0, r.commands_base, 0, 0)
+    at, behind = put_changes(out, at, inputs, r.nothing, 0, r.commands_base, 0, 0, False)
     base = inputs.size
     for words in (
         w.results,
@@ -165,7 +154,7 @@ def keyframe(r: Recorder, w: Work, inputs: Ints, scan: int, kind: int) -> None:
         w.jogged_until_ns,
         w.seen,
     ):
-        at, behind = put_changes(out, at, words, r.nothing, 0, words.size, base, behind)
+        at, behind = put_changes(out, at, words, r.nothing, 0, words.size, base, behind, False)
         base += words.size
     write(r, at)
     r.marks[QUIET] = 0
@@ -179,14 +168,14 @@ def state(w: Work) -> tuple[Ints, ...]:
     return w.results, w.image.words, *hands, w.seen
 
 
-@compiled
+@inlined
 def write(r: Recorder, end: int) -> None:
     """Finish the record in `scratch` and append it to the ring."""
     first, last = seal(r.scratch, end)
     append(r.ring, r.scratch.ctypes.data + first, last - first)
 
 
-@compiled
+@inlined
 def finish(r: Recorder, w: Work, inputs: Ints) -> None:
     """Record where the scans end, so that the last quiet ones are not missing."""
     keyframe(r, w, inputs, r.marks[LAST], KEYFRAME)

@@ -22,8 +22,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cellrt.compiled import compiled, highest_set_bit
-from cellrt.compiler.native import CRC32C_IN_HARDWARE, crc32c_8, crc32c_64, store_32, store_64
+from cellrt.compiled import compiled, highest_set_bit, inlined
+from cellrt.compiler.native import (
+    CRC32C_IN_HARDWARE,
+    crc32c_8,
+    crc32c_64,
+    load_64,
+    store_32,
+    store_64,
+)
 from cellrt.shared.ringfile import Octets
 from cellrt.wire import Ints
 
@@ -81,7 +88,7 @@ def crc32c(data: Octets, first: int, last: int) -> int:
     return crc ^ _LOW_32
 
 
-@compiled
+@inlined
 def _crc32c_by_hardware(data: Octets, first: int, last: int) -> int:
     """The same, eight octets in an instruction."""
     crc, at, end = _LOW_32, data.ctypes.data + first, data.ctypes.data + last
@@ -98,7 +105,7 @@ fast_crc32c = _crc32c_by_hardware if CRC32C_IN_HARDWARE else crc32c
 """`crc32c` as fast as this processor has it."""
 
 
-@compiled
+@inlined
 def put(out: Octets, at: int, number: int) -> int:
     """Write a number, taken as 64 bits without sign, as a varint; the place behind it."""
     while number & ~127 != 0:
@@ -109,57 +116,68 @@ def put(out: Octets, at: int, number: int) -> int:
     return at + 1
 
 
-@compiled
+@inlined
 def fresh_bytes(devices: int) -> int:
     """Bytes that tell which devices' samples are fresh."""
     return devices + 7 >> 3
 
 
-@compiled
+@inlined
 def expect(words: Ints, first: int, counts: int) -> None:
     """The next sample: its number, and the count of a device that counts."""
     words[first] += 1
     words[first + 2] += counts
 
 
-@compiled
+@inlined
 def differ(words: Ints, before: Ints, first: int, last: int) -> bool:
-    """Any of words first..last-1 differs. No early end: this way a processor does four at a time."""
-    ours, was, difference = words[first:last], before[first:last], 0
-    for k in range(last - first):
-        difference |= ours[k] ^ was[k]
+    """Any of words first..last-1 differs. No early end, and numbers without sign, which need no look at
+    whether they count from the array's end: this way a processor takes four at a time."""
+    difference = 0
+    for k in range(np.uint64(first), np.uint64(last)):
+        difference |= words[k] ^ before[k]
     return difference != 0
 
 
-@compiled
+@inlined
 def put_changes(
-    out: Octets, at: int, words: Ints, before: Ints, first: int, last: int, base: int, behind: int
+    out: Octets,
+    at: int,
+    words: Ints,
+    before: Ints,
+    first: int,
+    last: int,
+    base: int,
+    behind: int,
+    keep: bool,
 ) -> tuple[int, int]:
     """Write what changed in words first..last-1; (place behind, number of the last block's first word).
 
     Word k has the number `base` + k in the record; `behind` is where the last block written so far began.
+    With `keep`, what is written is `before` from now on.
     """
     for part in range(first, last, MANY):
         end = min(part + MANY, last)
         if differ(words, before, part, end):
             for k in range(part, end, BLOCK):
-                ours, was = words[k : k + BLOCK], before[k : k + BLOCK]
                 size = min(BLOCK, end - k)
-                at, behind = put_block(out, at, ours, was, size, base + k, behind)
+                ours, was = words.ctypes.data + 8 * k, before.ctypes.data + 8 * k
+                at, behind = put_block(out, at, ours, was, size, base + k, behind, keep)
     return at, behind
 
 
-@compiled
+@inlined
 def put_block(
-    out: Octets, at: int, words: Ints, before: Ints, count: int, number: int, behind: int
+    out: Octets, at: int, ours: int, was: int, count: int, number: int, behind: int, keep: bool
 ) -> tuple[int, int]:
-    """Write a block of `count` words whose first one has this number; nothing where none has changed.
+    """Write a block of `count` words at address `ours`, whose first one has this number; nothing where they
+    are those at `was`.
 
     Each word is stored whole, and the next one over the bytes of it that do not count: no branch.
     """
     difference = 0
     for k in range(count):
-        difference |= words[k] ^ before[k]
+        difference |= load_64(ours + 8 * k) ^ load_64(was + 8 * k)
     if difference == 0:
         return at, behind
     passed, to = number - behind, out.ctypes.data
@@ -168,7 +186,10 @@ def put_block(
         store_32(place, passed)
         place += 4
     for k in range(count):
-        change = words[k] ^ before[k]
+        word = load_64(ours + 8 * k)
+        change = word ^ load_64(was + 8 * k)
+        if keep:
+            store_64(was + 8 * k, word)
         size = min(highest_set_bit(change) + 8 >> 3, ALL)
         store_64(place, change)
         place += size + (size + 1 >> 3)
@@ -177,7 +198,7 @@ def put_block(
     return place - to, number
 
 
-@compiled
+@inlined
 def seal(out: Octets, end: int) -> tuple[int, int]:
     """Put the length before and the CRC behind a body that ends at `end`; (begin, end) of the record."""
     length, room = end - BODY, 1

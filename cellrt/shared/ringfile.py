@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cellrt.compiled import compiled
+from cellrt.compiled import inlined
 from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.native import copy_bytes, fence, load_acquire, store_release
 from cellrt.wire import Ints
@@ -144,7 +144,7 @@ class RingFileReader:
         return Piece(safe, data[safe - start :])
 
 
-@compiled
+@inlined
 def append(ring: Ints, source: int, nbytes: int) -> None:
     """Scan: append the record of `nbytes` bytes at address `source`."""
     base, capacity = ring.ctypes.data, ring[_CAPACITY]
