@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -19,18 +19,7 @@ from cellrt.image import Image
 from cellrt.tags import find
 from cellrt.wire import Floats, Ints, Views, Wire, Wiring, gather, scatter, wiring
 from hw_sim.device import SimDevice
-from hw_sim.opcua_space import Inside
-
-VARIANTS = {
-    Wire.BOOL: ua.VariantType.Boolean,
-    Wire.I16: ua.VariantType.Int16,
-    Wire.U16: ua.VariantType.UInt16,
-    Wire.I32: ua.VariantType.Int32,
-    Wire.U32: ua.VariantType.UInt32,
-    Wire.I64: ua.VariantType.Int64,
-    Wire.F32: ua.VariantType.Float,
-    Wire.F64: ua.VariantType.Double,
-}
+from hw_sim.opcua_gate import CODES, FrontServer
 
 VALUE, DESCRIPTION = AttributeIds.Value, AttributeIds.Description
 
@@ -48,11 +37,13 @@ class OpcUaFront:
         self._raw_reals: Floats = self._raw.view(np.float64)
         self._shown: Ints = np.zeros(len(self._points), np.int64)
         self._nodes: list[ua.NodeId] = []
+        self._rows: dict[ua.NodeId, int] = {}
+        self._stale = False
         self._server: Server | None = None
 
     async def build(self) -> None:
         """The address space, which takes a while."""
-        server = self._server = Server(Inside())
+        server = self._server = FrontServer(self)
         await server.init()
         server.set_identity_tokens([ua.AnonymousIdentityToken])
         server.set_server_name(f"simulated {self._name}")
@@ -69,15 +60,47 @@ class OpcUaFront:
         return self._server.endpoint.geturl()
 
     async def publish(self) -> None:
-        """The device was scanned: give the nodes whose value changed their new one."""
+        """The device was scanned: what is read next is made up anew, what is watched is told now."""
         assert self._server is not None
-        _gather(self._wires, self._raw, self._raw_reals, self._views)
-        changed = np.flatnonzero(self._raw != self._shown)
+        self._stale = True
+        inside = self._server.iserver
+        if inside.subscription_service.subscriptions:
+            for n in self._changed():
+                value = self._data_value(n)
+                await inside.aspace.write_attribute_value(self._nodes[n], VALUE, value)
+
+    def show(self) -> None:
+        """Give the nodes whose value changed their new one."""
+        assert self._server is not None
+        for n in self._changed():
+            node = self._server.iserver.aspace[self._nodes[n]]
+            node.attributes[VALUE].value = self._data_value(n)
+
+    def row(self, node: ua.NodeId) -> int | None:
+        """The number of the point at a node."""
+        return self._rows.get(node)
+
+    def wire(self, row: int) -> Wire:
+        """A point's width."""
+        return self._points[row].wire
+
+    def values(self, rows: Sequence[int]) -> list[bool | int | float]:
+        """What these points are now."""
+        self._gather()
+        return [self._value(n) for n in rows]
+
+    def _gather(self) -> None:
+        if self._stale:
+            _gather(self._wires, self._raw, self._raw_reals, self._views)
+            self._stale = False
+
+    def _changed(self) -> list[int]:
+        """Points whose nodes do not show what they are; they are about to. What the network writes, it
+        has written to the node itself."""
+        self._gather()
+        changed = np.flatnonzero(self._raw != self._shown).tolist()
         self._shown[changed] = self._raw[changed]
-        space = self._server.iserver.aspace
-        for n in changed.tolist():
-            if self._points[n].address not in self._written:
-                await space.write_attribute_value(self._nodes[n], VALUE, self._data_value(n))
+        return [n for n in changed if self._points[n].address not in self._written]
 
     async def stop(self) -> None:
         """Close the port and every connection."""
@@ -101,7 +124,7 @@ class OpcUaFront:
             if folder not in folders:
                 folders[folder] = await top.add_object(_node_id(folder, index), folder)
             node = await folders[folder].add_variable(
-                _node_id(point.address, index), name, self._value(n), VARIANTS[point.wire]
+                _node_id(point.address, index), name, self._value(n), CODES[point.wire][1]
             )
             described = ua.LocalizedText(find(self._device, point.name).field.doc)
             await node.write_attribute(DESCRIPTION, ua.DataValue(ua.Variant(described)))
@@ -109,6 +132,7 @@ class OpcUaFront:
                 await node.set_writable()
                 space = server.iserver.aspace
                 space.set_attribute_value_setter(node.nodeid, VALUE, self._accept(n))
+            self._rows[node.nodeid] = len(self._nodes)
             self._nodes.append(node.nodeid)
 
     def _value(self, n: int) -> bool | int | float:
@@ -118,7 +142,7 @@ class OpcUaFront:
         return bool(self._raw[n]) if wire is Wire.BOOL else int(self._raw[n])
 
     def _data_value(self, n: int) -> ua.DataValue:
-        variant = ua.Variant(self._value(n), VARIANTS[self._points[n].wire])
+        variant = ua.Variant(self._value(n), CODES[self._points[n].wire][1])
         return ua.DataValue(variant, SourceTimestamp=_now())
 
     def _accept(self, n: int) -> Callable[..., Any]:
