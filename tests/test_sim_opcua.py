@@ -155,3 +155,42 @@ async def test_subscriber_is_told_of_a_change(served: Served) -> None:
         await served.put(first_out=3)
         assert await heard.values.get() == 3
     await subscription.delete()
+
+
+async def test_poll_shows_what_any_other_read_shows(served: Served) -> None:
+    """Values without timestamps are made up by the front itself, all others by asyncua."""
+    points = {point.address: point for point in SafetyPlc.points}
+    nodes = [served.node(address) for address in points]
+    session = served.client.uaclient.session
+    for turn in range(3):
+        await served.put(counter=100 + turn, guards_closed=turn != 1, first_out=turn)
+        await served.node("Heartbeat").write_value(turn + 7, ua.VariantType.UInt32)
+        told = []
+        for stamps in (ua.TimestampsToReturn.Neither, ua.TimestampsToReturn.Both):
+            asked = ua.ReadParameters(TimestampsToReturn=stamps)
+            asked.NodesToRead = [
+                ua.ReadValueId(node.nodeid, ua.AttributeIds.Value) for node in nodes
+            ]
+            told.append(await session.read(asked))
+        polled, shown = told
+        assert [v.Value for v in polled] == [v.Value for v in shown]
+        assert {v.SourceTimestamp for v in polled} == {None}
+        values = dict(zip(points, (v.Value.Value for v in polled), strict=True))
+        assert values["Counter"] == 100 + turn and values["Heartbeat"] == turn + 7
+
+
+async def test_watched_node_is_told_without_being_read(served: Served) -> None:
+    heard: asyncio.Queue[Any] = asyncio.Queue()
+
+    class Watch:
+        def datachange_notification(self, node: Any, value: Any, data: Any) -> None:
+            heard.put_nowait(value)
+
+    await served.put(counter=1)
+    watch = await served.client.create_subscription(10, Watch())
+    await watch.subscribe_data_change(served.node("Counter"))
+    async with asyncio.timeout(LIMIT_S):
+        assert await heard.get() == 1
+        await served.put(counter=2)
+        assert await heard.get() == 2
+    await watch.delete()

@@ -15,19 +15,10 @@ from asyncua.common.ua_utils import data_type_to_variant_type
 from asyncua.ua.attribute_ids import AttributeIds
 
 from cellrt.drivers.base import DeviceError, NotThere, bounded
+from cellrt.drivers.opcua_calls import TYPES, Calls, ReadCall, WriteCall
 from cellrt.drivers.outputs import REFRESH_S, Confirmed, value_of
-from cellrt.wire import DeviceMap, Ints, Point, Wire
+from cellrt.wire import DeviceMap, Ints, Point
 
-TYPES = {
-    Wire.BOOL: ua.VariantType.Boolean,
-    Wire.I16: ua.VariantType.Int16,
-    Wire.U16: ua.VariantType.UInt16,
-    Wire.I32: ua.VariantType.Int32,
-    Wire.U32: ua.VariantType.UInt32,
-    Wire.I64: ua.VariantType.Int64,
-    Wire.F32: ua.VariantType.Float,
-    Wire.F64: ua.VariantType.Double,
-}
 WIRES = {variant: wire for wire, variant in TYPES.items()}
 
 WRITABLE = 1 << ua.AccessLevel.CurrentWrite
@@ -76,8 +67,6 @@ class OpcUaDriver:
         self._outputs = _rows(device_map.heartbeat, device_map.outputs)
         self._sample = np.zeros(1 + len(device_map.inputs), np.int64)
         self._confirmed = Confirmed(refresh_s)
-        self._read = ua.ReadParameters()
-        self._writes: dict[int, ua.WriteValue] = {}
         self._client: Client | None = None
         self._connected = False
         self._renew_at_s = 0.0
@@ -102,7 +91,7 @@ class OpcUaDriver:
             await client.activate_session()
             index = await self._namespace_index(client)
             await self._check(client, index)
-            self._prepare(index)
+            self._prepare(client, index)
             self._confirmed.forget()
             self._connected = True
 
@@ -114,9 +103,9 @@ class OpcUaDriver:
                 raise DeviceError("not connected")
             if asyncio.get_running_loop().time() >= self._renew_at_s:
                 await self._open_channel(client, renew=True)
-            await self._write_all(client, outputs.copy())
+            await self._write_all(outputs)
             if self._inputs:
-                await self._read_all(client)
+                await self._read_all()
         inputs[:] = self._sample
 
     async def close(self) -> None:
@@ -132,35 +121,28 @@ class OpcUaDriver:
         finally:
             client.disconnect_socket()
 
-    async def _write_all(self, client: Client, outputs: Ints) -> None:
+    async def _write_all(self, outputs: Ints) -> None:
         now_s = asyncio.get_running_loop().time()
         rows = list(self._confirmed.due(outputs, now_s))
         if 0 in self._outputs:
             rows.append(0)  # the heartbeat, last
         if rows:
-            for row in rows:
-                wire = self._outputs[row].wire
-                self._writes[row].Value = data_value(wire, value_of(wire, outputs, row))
-            call = ua.WriteParameters(NodesToWrite=[self._writes[row] for row in rows])
-            statuses = await client.uaclient.session.write(call)
-            for row, status in zip(rows, statuses, strict=True):
+            values = {row: value_of(self._outputs[row].wire, outputs, row) for row in rows}
+            statuses = await self._write.run(self._calls, values)
+            for row, status in zip(rows, statuses, strict=False):
                 if not status.is_good():
                     raise DeviceError(f"{_named(self._outputs[row])} not written: {status.name}")
         self._confirmed.confirm(now_s)
 
-    async def _read_all(self, client: Client) -> None:
-        values = await client.uaclient.session.read(self._read)
+    async def _read_all(self) -> None:
+        values = await self._read.run(self._calls)
         reals = self._sample.view(np.float64)
         for (row, point), value in zip(self._inputs.items(), values, strict=True):
-            if bad := _bad(value):
-                raise DeviceError(f"{_named(point)} not read: {bad}")
-            variant = value.Value
-            if variant is None or variant.VariantType is not TYPES[point.wire] or variant.is_array:
-                raise DeviceError(f"{_named(point)} is no longer one {point.wire.value}: {variant}")
+            plain = value if not isinstance(value, ua.DataValue) else _plain(point, value)
             if point.wire.is_float:
-                reals[row] = variant.Value
+                reals[row] = plain
             else:
-                self._sample[row] = variant.Value
+                self._sample[row] = plain
 
     async def _open_channel(self, client: Client, renew: bool) -> None:
         await client.open_secure_channel(renew)
@@ -205,16 +187,11 @@ class OpcUaDriver:
             if is_output and not (_content(levels[n]) or 0) & WRITABLE:
                 raise DeviceError(f"{_named(point)} is an output, but the server allows no writing")
 
-    def _prepare(self, index: int) -> None:
-        self._read = ua.ReadParameters(TimestampsToReturn=ua.TimestampsToReturn.Neither)
-        for point in self._inputs.values():
-            self._read.NodesToRead.append(
-                ua.ReadValueId(_node_id(point, index), AttributeIds.Value)
-            )
-        self._writes = {
-            row: ua.WriteValue(_node_id(point, index), AttributeIds.Value)
-            for row, point in self._outputs.items()
-        }
+    def _prepare(self, client: Client, index: int) -> None:
+        self._calls = Calls(client, self._timeout_s)
+        inputs, outputs = self._inputs.values(), self._outputs.items()
+        self._read = ReadCall([_node_id(p, index) for p in inputs], [p.wire for p in inputs])
+        self._write = WriteCall({row: (_node_id(p, index), p.wire) for row, p in outputs})
 
     @contextlib.asynccontextmanager
     async def _attempt(self, timeout_s: float) -> AsyncIterator[None]:
@@ -240,14 +217,19 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def data_value(wire: Wire, value: int | float) -> ua.DataValue:
-    """Value and type only: many servers refuse a status or a timestamp from a client."""
-    number = bool(value) if wire is Wire.BOOL else value
-    return ua.DataValue(ua.Variant(number, TYPES[wire]), StatusCode=None)
-
-
 def _node_id(point: Point, namespace_index: int) -> ua.NodeId:
     return ua.NodeId(ua.String(point.address), ua.Int16(namespace_index))
+
+
+def _plain(point: Point, value: ua.DataValue) -> bool | int | float:
+    """What a server sent with more than the value. Raises DeviceError for what is no good value."""
+    if bad := _bad(value):
+        raise DeviceError(f"{_named(point)} not read: {bad}")
+    variant = value.Value
+    if variant is None or variant.VariantType is not TYPES[point.wire] or variant.is_array:
+        raise DeviceError(f"{_named(point)} is no longer one {point.wire.value}: {variant}")
+    plain: bool | int | float = variant.Value
+    return plain
 
 
 def _content(value: ua.DataValue) -> Any:
