@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 from asyncua.common.utils import Buffer
+from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,7 +96,7 @@ def test_call_that_was_not_carried_out_raises() -> None:
 
 
 @given(WIRES, st.data())
-def test_writes_are_packed_as_asyncua_unpacks_them(wires: list[Wire], data: st.DataObject) -> None:
+def test_writes_are_packed_as_asyncua_packs_them(wires: list[Wire], data: st.DataObject) -> None:
     nodes = nodes_of(wires)
     rows = data.draw(st.permutations(range(len(wires))))[: data.draw(st.integers(1, len(wires)))]
     values: dict[int, Any] = {row: data.draw(value_of(wires[row])) for row in rows}
@@ -109,11 +110,16 @@ def test_writes_are_packed_as_asyncua_unpacks_them(wires: list[Wire], data: st.D
         [] if bad is None else [bad]
     )
     service, parameters = calls.asked
-    written = struct_from_binary(ua.WriteParameters, Buffer(parameters)).NodesToWrite
-    assert service == WRITE and [each.NodeId for each in written] == [nodes[row] for row in rows]
-    told = [(each.Value.Value.Value, each.Value.Value.VariantType) for each in written]
-    assert told == [(values[row], TYPES[wires[row]]) for row in rows]
-    assert {each.Value.Encoding for each in written} == {1}, "a value and its type"
+    wanted = ua.WriteParameters()
+    wanted.NodesToWrite = [
+        ua.WriteValue(
+            nodes[row],
+            ua.IntegerId(AttributeIds.Value),
+            Value=ua.DataValue(ua.Variant(value, TYPES[wires[row]]), StatusCode=None),
+        )
+        for row, value in values.items()
+    ]
+    assert service == WRITE and parameters == struct_to_binary(wanted)
 
 
 def test_answers_to_other_writes_than_were_sent_are_an_error() -> None:
