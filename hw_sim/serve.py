@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Protocol
 
+import numpy as np
+
 from cellrt.image import Image
+from cellrt.tags import WORD
 from hw_sim.device import SimDevice
 from hw_sim.modbus_front import ModbusFront
 from hw_sim.opcua_front import OpcUaFront
@@ -93,7 +96,8 @@ class Clock:
         self, plant: Plant, period_ns: int, speed: float, start_ns: int, now_ns: int
     ) -> None:
         self._plant = plant
-        self._walls = [plant.image.layout.find(f"{n}.wall_ns") for n in plant.assembly.members]
+        walls = (plant.image.layout.find(f"{n}.wall_ns") for n in plant.assembly.members)
+        self._walls = np.array([leaf.offset // WORD for leaf in walls])
         self._period_ns, self._speed, self._start_ns = period_ns, speed, start_ns
         self._most_ticks = max(1, round(LONGEST_STALL_NS * speed / period_ns))
         self._seen_ns = now_ns
@@ -106,8 +110,7 @@ class Clock:
         self._next = max(self._next, due + 1 - self._most_ticks)
         self._wall_ns += min(now_ns - self._seen_ns, LONGEST_STALL_NS)
         self._seen_ns = now_ns
-        for leaf in self._walls:
-            self._plant.image.write(leaf, self._wall_ns)
+        self._plant.image.views.words[self._walls] = self._wall_ns
         while self._next <= due:
             self._plant.tick(self._next * self._period_ns, self._period_ns * 1e-9)
             self._next += 1
