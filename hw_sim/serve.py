@@ -54,12 +54,13 @@ async def serve(
     speed: float = 1.0,
     start_ns: int | None = None,
     clock_ns: Callable[[], int] = time.monotonic_ns,
+    built: Callable[[], None] = lambda: None,
     ready: Callable[[Mapping[str, str]], None] = lambda addresses: None,
 ) -> None:
     """Serve every device of `plant` until `stop` is set, looked at once a tick.
 
     Devices listen on 127.0.0.1 at `base_port` and up, in order of declaration; 0 takes free
-    ports. `ready` is told each device's address. Logical time is `(clock_ns() - start_ns) *
+    ports. `built` is called before the first one listens, `ready` is told each device's address. Logical time is `(clock_ns() - start_ns) *
     speed`, in steps of `period_ns`; `start_ns` is now unless given. While `clock_ns` stands, so do
     the devices, their watchdogs too. Raises OSError, naming device and port, when one is taken.
     """
@@ -70,6 +71,7 @@ async def serve(
                 raise TypeError(f"{name}: {kind.type_name()} is no simulated device")
             fronts[name] = FRONTS[kind.device_map.protocol](kind, name, plant.image)
             await fronts[name].build()
+        built()
         for number, (name, front) in enumerate(fronts.items()):  # who can connect is answered
             stack.push_async_callback(front.stop)
             port = base_port + number if base_port else 0

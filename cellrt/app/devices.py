@@ -53,6 +53,7 @@ async def serve_devices(
         base_port=base_port,
         speed=speed,
         clock_ns=clock_ns,
+        built=_become_prompt,
         ready=_tell,
     )
     if census_at is not None:
@@ -61,9 +62,13 @@ async def serve_devices(
         fresh.replace(census_at)
 
 
-def _tell(addresses: Mapping[str, str]) -> None:
+def _become_prompt() -> None:
+    """Before a client can come: it is answered in time from its first request on."""
     become_prompt(DEVICES_PRIORITY)
     gc.enable()
+
+
+def _tell(addresses: Mapping[str, str]) -> None:
     for name, address in addresses.items():
         print(f"{name:<16} {address}", flush=True)
 
