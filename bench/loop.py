@@ -26,7 +26,7 @@ def many_steps(
 ) -> None:
     """`scans` scans from number `first`; the inputs stand still."""
     for scan in range(first, first + scans):
-        step(t, w, entries, base, inputs, reals, scan * period_ns, scan, epoch)
+        step(t, w, entries, base, inputs, reals, scan * period_ns, scan, epoch, None)
 
 
 def scan_ns(r: Runner, scans: int) -> float:

@@ -38,8 +38,8 @@ class Naive:
 
     def __init__(self, line: VirtualLine) -> None:
         self.runner = line.twin.runner
-        records = [record for _, record, _ in self.runner._plain[1]]
-        sequences = [cell.type.sequence for cell in self.runner.plan.line.cells.values()]
+        plan, records = self.runner.plan, [record for record, _ in self.runner._members]
+        sequences = [plan.line.cells[name].type.sequence for name in plan.assembly.by_task]
         self.steps = [
             (record, machine(sequence), sequence.conditions)
             for record, sequence in zip(records, sequences, strict=True)

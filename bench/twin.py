@@ -13,11 +13,10 @@ from cellrt.app.simulate import VirtualLine
 from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.native import monotonic_ns
 from cellrt.line.load import load_line
-from cellrt.scan.solve import solve
 from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
 from cellrt.supervisor import Goal
-from cellrt.twin import Plant, exchange_in, exchange_out
+from cellrt.twin import Plant, exchange_in, exchange_out, solve_plant
 from cellrt.wire import Floats, Ints
 
 LINE_UP_S = 3600
@@ -47,11 +46,11 @@ def run_parts(
         began = monotonic_ns(scratch)
         exchange_in(plant, inputs, reals, scan)
         sensed = monotonic_ns(scratch)
-        step(t, w, entries, base, inputs, reals, now_ns, scan, epoch)
+        step(t, w, entries, base, inputs, reals, now_ns, scan, epoch, None)
         solved = monotonic_ns(scratch)
         exchange_out(plant, w.outputs, w.output_reals)
         acted = monotonic_ns(scratch)
-        solve(plant.schedule, plant.entries, plant.address, plant.image, now_ns, scan, t.dt_s)
+        solve_plant(plant, now_ns, scan, t.dt_s)
         ended = monotonic_ns(scratch)
         spent[0] += solved - sensed
         spent[1] += ended - acted

@@ -23,7 +23,9 @@ from cellrt.wire import Ints
 class Assembly:
     """`members` and `links` by name; `copies` as (from, to) paths of records or tags of equal size.
 
-    `every[name]` scans a member in every n-th scan only. Every type has `now_ns`, `dt_s` and `scan()`.
+    `every[name]` scans a member in every n-th scan only; members of one period are a task. Every type has
+    `now_ns`, `dt_s` and `scan()`. One that `looks_between` is scanned in the scans between, too, with `dt_s` 0:
+    no time passes for it, it looks at what cannot wait.
     """
 
     members: Mapping[str, type[Record]]
@@ -41,23 +43,43 @@ class Assembly:
         """Each record type once; the index is its number in `Schedule.rows`."""
         return list(dict.fromkeys((*self.members.values(), *self.links.values())))
 
+    @cached_property
+    def periods(self) -> tuple[int, ...]:
+        """How often each task is due: in every so many scans, the fastest task first."""
+        return tuple(sorted({self.every.get(name, 1) for name in self.members}))
+
+    @cached_property
+    def by_task(self) -> tuple[str, ...]:
+        """The members, task by task, within each in order of declaration."""
+        return tuple(sorted(self.members, key=lambda name: self.every.get(name, 1)))
+
     def schedule(self) -> Schedule:
         """The tables that the compiled scan runs by."""
         types = self.types()
         links = [self._row(types, name, kind) for name, kind in self.links.items()]
-        members = [self._row(types, name, kind) for name, kind in self.members.items()]
+        members = [self._row(types, name, self.members[name]) for name in self.by_task]
+        of = [self.every.get(name, 1) for name in self.by_task]
+        tasks = [
+            [every, of.index(every), of.index(every) + of.count(every)] for every in self.periods
+        ]
         return Schedule(
             _rows(links, 5),
             _rows(members, 5),
+            _rows(tasks, 3),
             self._copies(self.to_links),
             self._copies(self.to_members),
         )
+
+    def pace(self) -> Pace:
+        """The pace of a scan that has not begun."""
+        tasks = len(self.periods)
+        return Pace(np.ones(tasks, np.int64), np.zeros(tasks, np.int64))
 
     def _row(self, types: list[Any], name: str, kind: type[Record]) -> list[int]:
         place = self.layout.place
         offset = self.layout.offsets[name]
         now, dt = place(f"{name}.now_ns")[0], place(f"{name}.dt_s")[0]
-        return [types.index(kind), offset, self.every.get(name, 1), now // WORD, dt // WORD]
+        return [types.index(kind), offset, now // WORD, dt // WORD, kind.looks_between]
 
     def _copies(self, copies: tuple[tuple[str, str], ...]) -> Ints:
         rows = []
@@ -72,15 +94,28 @@ class Assembly:
 class Schedule(NamedTuple):
     """Tables of an assembly.
 
-    `links`, `members` int64[n, 5]: number of the type, byte offset of the record, scanned every so many
-    scans, word of its `now_ns`, word of its `dt_s`. `to_links`, `to_members` int64[n, 3]: byte offset
+    `links`, `members` int64[n, 5]: number of the type, byte offset of the record, word of its `now_ns`,
+    word of its `dt_s`, 1 where it looks between its scans. `tasks` int64[n, 3]: due in every so many
+    scans, first row of `members`, row behind the last. `to_links`, `to_members` int64[n, 3]: byte offset
     from, byte offset to, bytes.
     """
 
     links: Ints
     members: Ints
+    tasks: Ints
     to_links: Ints
     to_members: Ints
+
+
+class Pace(NamedTuple):
+    """How an assembly's tasks go; what one scan leaves to the next.
+
+    `multiple` int64[tasks]: 1, or how many times slower than declared a task is scanned at present.
+    `scanned` int64[tasks]: number of its last scan; 0 before there was one.
+    """
+
+    multiple: Ints
+    scanned: Ints
 
 
 def _rows(rows: list[list[int]], width: int) -> Ints:

@@ -71,6 +71,7 @@ RELEASE_BITS = sum(
 class Cell(Record):
     """Base of every cell."""
 
+    looks_between: ClassVar[bool] = True
     now_ns: int = Var(unit="ns", doc="logical time of this scan")
     dt_s: float = Var(unit="s", doc="nominal time since this cell's last scan")
     unit: Unit
@@ -79,7 +80,7 @@ class Cell(Record):
     interlocks: ClassVar[tuple[Interlock, ...]] = ()
     sequence: ClassVar[Sequence] = Sequence()
     period_ms: ClassVar[int] = 0
-    """Scan this cell every so many ms; 0: in every scan."""
+    """Scan this cell every so many ms; 0: in every scan. Its interlocks are looked at in every scan."""
     gives: ClassVar[str] = "board"
     """The `Board` from which the outfeed gives. A cell that holds several boards takes them into
     `board` and gives them from another."""
@@ -105,17 +106,13 @@ class Cell(Record):
 
     def scan(self) -> None:
         """One scan: interlocks, the work of the state, then what PackML makes of both."""
-        unit = self.unit
-        self.hear_ports()
-        self.always()
+        logic = self.dt_s > 0.0  # else this scan is not one of its own: the interlocks alone
+        if logic:
+            self.hear_ports()
+            self.always()
         watch_interlocks(self)
-        if unit.state == EXECUTE:
-            run_sequence(self)
-        elif self.state_work():
-            unit.requests |= SC_BIT
-        watch_waiting(self)
-        restrain_ports(self)
-        follow_packml(self)
+        if logic:
+            work(self)
         name_cause(self)
 
     def stopping(self) -> bool:
@@ -146,6 +143,10 @@ class Cell(Record):
         """Every device this cell reads is fresh and well; the first interlock of every cell."""
         return self.unit.io_good
 
+    def in_time(self) -> bool:
+        """Its task keeps its time; the last interlock of every cell."""
+        return not self.unit.overrun
+
     if TYPE_CHECKING:  # written out for each class by cellrt.declared
 
         def always(self) -> None: ...
@@ -170,6 +171,19 @@ class Cell(Record):
         def silence_ports(self) -> None: ...
         def leave_ports(self) -> None: ...
         def gives_still(self) -> bool: ...
+
+
+@compiled
+def work(cell: Cell) -> None:
+    """The work of the state, then the transition that follows."""
+    unit = cell.unit
+    if unit.state == EXECUTE:
+        run_sequence(cell)
+    elif cell.state_work():
+        unit.requests |= SC_BIT
+    watch_waiting(cell)
+    restrain_ports(cell)
+    follow_packml(cell)
 
 
 @compiled

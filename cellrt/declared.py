@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellrt.handover import Board, Infeed, Link, Outfeed
-from cellrt.interlock import INPUTS_GOOD, Cause
+from cellrt.interlock import IN_TIME, INPUTS_GOOD, Cause
 from cellrt.packml import ACTING, RUNNING, State, trigger_of
 from cellrt.tags import DeclarationError, Role, leaves
 
@@ -26,12 +26,12 @@ RUNNING_BITS = sum(1 << s for s in RUNNING)
 def rules(cell: type[Cell]) -> tuple[str, ...]:
     """Names of what can trip a cell, by bit: its interlocks, then its steps' time limits."""
     late = tuple(f"{s.name} within {s.within_s:g} s" for s in cell.sequence.steps if s.within_s)
-    return (*(i.condition for i in all_interlocks(cell)), *late)
+    return (*(i.name or i.condition for i in all_interlocks(cell)), *late)
 
 
 def all_interlocks(cell: type[Cell]) -> tuple[Any, ...]:
     """Inputs first: stale input is the first suspect."""
-    return (INPUTS_GOOD, *cell.interlocks)
+    return (INPUTS_GOOD, *cell.interlocks, IN_TIME)
 
 
 def tags_read(cell: type[Cell], condition: str) -> set[str]:

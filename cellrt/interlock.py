@@ -97,14 +97,19 @@ class Interlock:
     """`condition` names a bool tag or a method of the cell that must stay true.
 
     Its loss commands `command` and gates the outputs by `cause`. With `only_running` it is looked at
-    only in PackML's Running states, so that a cell at rest may be emptied, opened or filled.
+    only in PackML's Running states, so that a cell at rest may be emptied, opened or filled. It is called
+    `name`, or as its condition.
     """
 
     condition: str
     cause: Cause = Cause.PROCESS
     command: Command = Command.ABORT
     only_running: bool = False
+    name: str = ""
 
 
 INPUTS_GOOD = Interlock("inputs_good", Cause.COMMS)
 """Every cell's first rule: stale or bad input counts as unsafe."""
+
+IN_TIME = Interlock("in_time", Cause.PROCESS, name="overrun")
+"""Every cell's last one: its task overran, and is to be stopped for that."""

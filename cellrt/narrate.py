@@ -12,6 +12,7 @@ from cellrt.scan.commands import Operation, Origin, Refusal
 from cellrt.scan.events import Event
 from cellrt.scan.plan import Plan
 
+SUBJECTS = "cell", "handover", "device", "task"
 OF_TERMINALS = (Operation.FORCE, Operation.UNFORCE, Operation.JOG)
 Entry = dict[str, Any]
 """An event in words; its first keys are `t_ns`, `event` and the subject."""
@@ -55,6 +56,7 @@ class Narrator:
             Event.PARAMETER: self._parameter,
             Event.DEVICE: lambda k, a, b, c, d: {"device": plan.devices[k], "good": bool(a)},
             Event.OVERRUN: lambda k, a, b, c, d: {"skipped": a, "late_ns": b},
+            Event.TASK: self._task,
             Event.MODE: lambda k, a, b, c, d: self._moved(k, Mode, a, b),
             Event.COMMANDER: lambda k, a, b, c, d: self._moved(k, Control, a, b),
             Event.CHANGED: self._changed,
@@ -99,6 +101,10 @@ class Narrator:
     def _moved(self, k: int, kind: Any, before: int, after: int) -> Entry:
         return {"cell": self._cells[k], "from": _named(kind, before), "to": _named(kind, after)}
 
+    def _task(self, k: int, before: int, after: int, _c: int, _d: int) -> Entry:
+        told: Entry = {"task": self._plan.tasks[k].name, "from": f"1/{before}"}
+        return told | {"to": f"1/{after}" if after else "stopped safely"}
+
     def _step(self, k: int, before: int, after: int, _c: int, _d: int) -> Entry:
         cell = self._cells[k]
         return {
@@ -137,6 +143,8 @@ class Narrator:
         names: Sequence[str] = self._cells
         if operation in (Operation.PARAMETER, Operation.MISFIT):
             names = [p.path for p in self._plan.parameters]
+        elif operation == Operation.TASK:
+            names = [t.name for t in self._plan.tasks]
         elif operation in OF_TERMINALS:
             names = [t.name for t in self._plan.terminals]
         return names[target] if 0 <= target < len(names) else str(target)
@@ -166,13 +174,13 @@ class Narrator:
 
 def sentence(entry: Entry) -> str:
     """An entry as one line for people."""
-    subject = entry.get("cell") or entry.get("handover") or entry.get("device") or ""
+    subject = next((entry[k] for k in SUBJECTS if k in entry), "")
     return f"{entry['t_ns'] / 1e9:10.3f} s  {entry['event']:<9} {subject:<16} {brief(entry)}"
 
 
 def brief(entry: Entry) -> str:
     """What an entry says beside when, what kind and of whom."""
-    shown = {"t_ns", "event", "cell", "handover", "device", "from", "to"}
+    shown = {"t_ns", "event", *SUBJECTS, "from", "to"}
     moved = f"{entry['from']} -> {entry['to']}" if "from" in entry else ""
     rest = ", ".join(f"{k} {v}" for k, v in entry.items() if k not in shown and v != "")
     return " ".join(part for part in (moved, rest) if part)

@@ -175,6 +175,7 @@ class Unit(Record):
     defective_out: int = Var(retain=True, doc="of these, failed ones (PackML ProdDefectiveCount)")
     io_good: bool = Var(doc="every device this cell reads is fresh and well")
     io_seen: bool = Var(doc="they were, once, since this unit was powered up")
+    overrun: bool = Var(doc="its task is stopped in this scan: it overran")
     well: bool = Var(doc="no interlock's condition is lost, those for running included")
     step_asked: bool = Var(doc="Maintenance: the next transition of the sequence was asked for")
     step_entered: bool = Var(doc="this is the first scan of the step")

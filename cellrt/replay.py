@@ -262,7 +262,7 @@ def run_records(
         at = head[NEXT]
         if kind == SCAN and tally[LOADED] != 0:
             scan = head[NUMBER]
-            step(t, w, entries, base, tape.inputs, reals, scan * period_ns, scan, head[EPOCH])
+            step(t, w, entries, base, tape.inputs, reals, scan * period_ns, scan, head[EPOCH], None)
             compare(w, tape, tally)
     return kind
 

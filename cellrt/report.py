@@ -16,6 +16,7 @@ from cellrt.narrate import words
 from cellrt.packml import State
 from cellrt.runtime.region import HEALTH_WORDS, Health, Status
 from cellrt.scan.histogram import BINS, merged, summary
+from cellrt.scan.meter import COUNTS, Count
 from cellrt.scan.plan import Plan
 from cellrt.shared.memory import Region
 from cellrt.supervisor import Read
@@ -75,7 +76,41 @@ def scan(plan: Plan, region: Region) -> Report:
         "exec_us": summary(region.section("execution").words[:BINS]),
         "spin_us": int(status[Status.SPIN_NS]) / 1e3,
         "scheduler": "fifo" if status[Status.FIFO] else "other",
+        "tasks": tasks(plan, region),
     }
+
+
+def tasks(plan: Plan, region: Region) -> Report:
+    """What each task's scans cost, and how it fared; the last one is the scan as a whole."""
+    told, size = {}, len(plan.tasks)
+    counts = region.section("tasks").words[: COUNTS * size].reshape(size, COUNTS)
+    times = region.section("task-execution").words[: BINS * size].reshape(size, BINS)
+    for task, row, bins in zip(plan.tasks, counts, times, strict=True):
+        told[task.name] = {
+            "period_us": task.period_ns / 1e3,
+            "policy": task.policy.name.lower(),
+            "budget_us": task.budget_us,
+            "scans": int(row[Count.SCANS]),
+            "missed": int(row[Count.MISSED]),
+            "over_budget": int(row[Count.OVER_BUDGET]),
+            "overruns": int(row[Count.OVERRUNS]),
+            "times_slower": int(row[Count.MULTIPLE]),
+            "exec_us": summary(bins),
+        }
+    return told
+
+
+def tasks_line(told: Report) -> str:
+    """Tasks as a person looks at them: what they take, and what they missed."""
+    lines = []
+    for name, task in told.items():
+        slower = f", {task['times_slower']} times slower" if task["times_slower"] > 1 else ""
+        lines.append(
+            f"{name} ({task['policy']}{slower}) p50 {task['exec_us']['p50']:.1f} "
+            f"p99 {task['exec_us']['p99']:.1f} us, missed {task['missed']}, "
+            f"over budget {task['over_budget']}"
+        )
+    return "tasks  " + "  ".join(lines)
 
 
 def input_age_ms(plan: Plan, region: Region) -> Report:

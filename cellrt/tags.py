@@ -162,6 +162,9 @@ class Record:
     """Base of everything that lives in an image. Instances exist only in plain mode, as proxies."""
 
     dtype: ClassVar[np.dtype[np.void]]
+    looks_between: ClassVar[bool] = False
+    """Scanned with a `dt_s` of 0 between its own scans, see `cellrt.assembly`."""
+
     fields: ClassVar[Mapping[str, Field]] = {}
 
     def __init_subclass__(cls) -> None:

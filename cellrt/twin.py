@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cellrt.assembly import Assembly, Schedule
+from cellrt.assembly import Assembly, Pace, Schedule
 from cellrt.compiled import inlined
 from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.entry import Progress, addresses
@@ -52,6 +52,7 @@ class Plant(NamedTuple):
     """
 
     schedule: Schedule
+    pace: Pace
     entries: Ints
     address: int
     image: Views
@@ -80,6 +81,13 @@ def exchange_out(plant: Plant, outputs: Ints, output_reals: Floats) -> None:
         plant.image.words[plant.heartbeats[n, 0]] = outputs[0] & plant.heartbeats[n, 1]
 
 
+@inlined
+def solve_plant(plant: Plant, now_ns: int, scan: int, dt_s: float) -> None:
+    """One scan of the devices."""
+    schedule, pace, entries = plant.schedule, plant.pace, plant.entries
+    solve(schedule, pace, entries, plant.address, plant.image, now_ns, scan, dt_s, None)
+
+
 @cached_njit
 def run(
     t: Tables,
@@ -106,16 +114,14 @@ def run(
     while done < scans and count + EVENTS_A_SCAN <= events.shape[0]:
         now_ns = (scan + done) * period_ns
         exchange_in(plant, inputs, input_reals, scan + done)
-        step(t, w, entries, base, inputs, input_reals, now_ns, scan + done, epoch)
+        step(t, w, entries, base, inputs, input_reals, now_ns, scan + done, epoch, None)
         inputs[t.commands_base] = 0
         for n in range(w.event_count[0]):
             for k in range(EVENT_WORDS):
                 events[count, k] = w.events[n, k]
             count += 1
         exchange_out(plant, w.outputs, w.output_reals)
-        solve(
-            plant.schedule, plant.entries, plant.address, plant.image, now_ns, scan + done, t.dt_s
-        )
+        solve_plant(plant, now_ns, scan + done, t.dt_s)
         done += 1
         if done >= look_in and (done - look_in) % LOOK_EVERY == 0 and moved(watched, w.image):
             return done, count, True
@@ -232,6 +238,7 @@ def join(
             heartbeats.append([word, own.wire.high])
     return Plant(
         plant.schedule(),
+        plant.pace(),
         entries,
         image.address,
         image.views,
@@ -280,4 +287,4 @@ def one_plant_scan(
     plant: Plant, outputs: Ints, reals: Floats, now_ns: int, scan: int, dt_s: float
 ) -> None:
     exchange_out(plant, outputs, reals)
-    solve(plant.schedule, plant.entries, plant.address, plant.image, now_ns, scan, dt_s)
+    solve_plant(plant, now_ns, scan, dt_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from zlib import crc32
 
-from cellrt.assembly import Assembly, Schedule
+from cellrt.assembly import Assembly, Pace, Schedule
 from cellrt.chance import draw
 from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.entry import Progress, addresses
@@ -108,7 +108,8 @@ class Plant:
         self.assembly = assembly
         self.image = image or Image(assembly.layout)
         self.scan = 0
-        self._scanned = assembly.schedule(), addresses(assembly.types(), progress)
+        entries = addresses(assembly.types(), progress)
+        self._scanned = assembly.schedule(), assembly.pace(), entries
         if image is None:
             sow(self.image, seed)
 
@@ -130,6 +131,7 @@ class Plant:
 @cached_njit
 def _tick(
     schedule: Schedule,
+    pace: Pace,
     entries: Ints,
     address: int,
     image: Views,
@@ -137,7 +139,7 @@ def _tick(
     scan: int,
     dt_s: float,
 ) -> None:
-    solve(schedule, entries, address, image, now_ns, scan, dt_s)
+    solve(schedule, pace, entries, address, image, now_ns, scan, dt_s, None)
 
 
 def _devices(image: Image) -> dict[str, type[SimDevice]]:

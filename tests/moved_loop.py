@@ -48,7 +48,9 @@ class MovedLoop:
         self.clock = Moved(np.zeros(3, np.int64))
         self._stamp = plan.layout.place(f"{plan.cells[0]}.now_ns")[0] // WORD
         self._events = RingReader(region.section("events"))
-        self.desk = desk._replace(clock=self.clock, spin=spin(self._spin, 1, wanted=False))
+        meter = desk.meter._replace(clock=self.clock)
+        still = spin(self._spin, 1, wanted=False)
+        self.desk = desk._replace(clock=self.clock, spin=still, meter=meter)
 
     @property
     def _spin(self) -> Ints:
@@ -87,5 +89,7 @@ class MovedLoop:
 
     def events(self) -> list[list[int]]:
         """Events since the last time."""
-        events: list[list[int]] = self._events.read()[0].tolist()
+        events: list[list[int]] = []
+        while (read := self._events.read()[0]).size:
+            events += read.tolist()
         return events

@@ -11,7 +11,7 @@ from cellrt.line.spec import CellSpec, DeviceSpec, HandoverSpec, LineSpec, SimSp
 from cellrt.packml import Command, Control, Mode, State
 from cellrt.recording.file import RecordingWriter
 from cellrt.recording.header import describe
-from cellrt.scan.commands import Operation
+from cellrt.scan.commands import Operation, Origin
 from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import begin, finish_recording, longest, record_scan, recorder
 from cellrt.scan.runner import Runner
@@ -77,6 +77,7 @@ class Session:
         self.hands, self.most_forces = hands, 0
         self.chance = random.Random(seed)
         self.states: set[object] = set()
+        self.paces: set[int] = set()
         first = self.plan.cells[0]
         self.state = self.plan.layout.find(f"{first}.unit.state")
         self.runner.image.write(self.plan.layout.find(f"{first}.board.id"), 7)
@@ -143,6 +144,7 @@ class Session:
                 commands += self.by_hand()
             self.scan(commands)
             self.most_forces = max(self.most_forces, int(self.runner.work.forces[0]))
+            self.paces |= set(self.runner.work.pace.multiple.tolist())
             self.states.add(self.runner.image.read(self.state))
 
     def noise(self) -> dict[str, int]:
@@ -162,7 +164,8 @@ class Session:
         return [number, 0, int(operation), chance.randrange(-1, 3), int(what), expires, 0, 1]
 
     def by_hand(self) -> list[list[int]]:
-        """A person takes a cell and jogs, or steps, or gives it back; or forces something for a while."""
+        """A person takes a cell and jogs, or steps, or gives it back; or forces something for a while; or
+        the executive changes a task's pace, or stops it."""
         chance, plan = self.chance, self.plan
         cell, end = chance.randrange(len(plan.cells)), chance.randrange(-1, len(plan.terminals) + 1)
         belt = plan.terminal_of[f"{plan.cells[cell]}.run"]
@@ -174,10 +177,13 @@ class Session:
                 [(Operation.MODE, cell, Mode.PRODUCTION), (Operation.COMMANDER, cell, 0)],
                 [(Operation.FORCE, end, chance.randrange(3))],
                 [(Operation.UNFORCE, end, 0)],
+                [(Operation.TASK, chance.randrange(-1, 1), chance.choice((0, 1, 2, 4)))],
             )
         )
         until_ns = self.runner.now_ns + chance.randrange(60) * plan.line.period_ns
-        return [[chance.randrange(1 << 40), 1, *map(int, each), until_ns, 0, 1] for each in asked]
+        origin = Origin.SCAN if asked[0][0] is Operation.TASK else Origin.OPERATOR
+        number = chance.randrange(1 << 40)
+        return [[number, origin, *map(int, each), until_ns, 0, 1] for each in asked]
 
     def save(self) -> None:
         """What the ring has into the file."""

@@ -75,8 +75,9 @@ def tilter(request: pytest.FixtureRequest) -> VirtualCell:
 def test_inherits_tags_rules_and_conditions_before_its_own() -> None:
     tags = [path for path, _ in leaves(Tilter)]
     assert tags.index("lifted") < tags.index("oil_enough")
-    assert rules(Tilter) == ("inputs_good", "guard_closed", "oil_enough", "tilting within 1 s")
-    assert rules(Lifter) == ("inputs_good", "guard_closed")
+    own = "guard_closed", "oil_enough"
+    assert rules(Tilter) == ("inputs_good", *own, "overrun", "tilting within 1 s")
+    assert rules(Lifter) == ("inputs_good", "guard_closed", "overrun")
 
 
 def test_redeclared_parameter_has_its_own_default_and_range() -> None:

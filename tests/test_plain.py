@@ -138,7 +138,9 @@ def test_breakpoint_in_a_cells_method_stops_there(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         sys, "breakpointhook", lambda: seen.append(sys._getframe(1).f_locals["self"])
     )
-    plain(Stopped, Stopped.zeros()).scan()
+    cell = plain(Stopped, Stopped.zeros())
+    cell.dt_s = 0.01
+    cell.scan()
     assert [(cell.level, cell.unit.state) for cell in seen] == [(42, State.STOPPED)]
 
 
@@ -151,6 +153,7 @@ def disturb(rng: np.random.Generator, *cells: Any) -> None:
     hold_links = rng.random() < 0.8
     for cell in cells:
         cell.now_ns += step_ns
+        cell.dt_s = step_ns * 1e-9
         cell.estop_released, cell.guards_closed, cell.unit.io_good = (bool(w) for w in well)
         cell.board_at_entry, cell.board_at_exit = bool(sensors[0]), bool(sensors[1])
         cell.infeed.hears.pushes, cell.outfeed.hears.pulls = bool(sensors[2]), bool(sensors[3])

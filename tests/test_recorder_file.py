@@ -346,7 +346,7 @@ def test_another_format_and_a_damaged_header_are_refused(short: Path, tmp_path: 
     path = tmp_path / "x.rec"
     path.write_bytes(short.read_bytes())
     spoil(path, lambda h: replace(h, format=7))
-    with pytest.raises(RecordingError, match=r"has format 7.*reads format 3"):
+    with pytest.raises(RecordingError, match=r"has format 7.*reads format 4"):
         RecordingReader(path)
     data = bytearray(short.read_bytes())
     data[500] ^= 4
@@ -420,5 +420,5 @@ def test_the_header_is_canonical_and_names_every_word() -> None:
     assert names[plan.input_words] == "output scan"
     assert {"left state", "right step", "left>right state"} < {*names}
     assert "output left.run (left.run)" in names
-    assert names[-1] == "a force, a jog or a sample's number"
+    assert names[-1] == "a force, a jog, a sample's number or a task's pace"
     assert RING_BYTES % 8 == 0

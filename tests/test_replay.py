@@ -50,13 +50,14 @@ def test_a_random_run_replays_to_the_last_byte(tmp_path: Path, seed: int) -> Non
     assert len(session.states) > 8, "the run was no dull one"
 
 
-def test_forces_jogs_and_single_steps_replay_to_the_last_byte(tmp_path: Path) -> None:
-    session = record(tmp_path / "x.rec", 2000, 3, hands=True)
+def test_forces_jogs_single_steps_and_tasks_paces_replay_to_the_last_byte(tmp_path: Path) -> None:
+    session = record(tmp_path / "x.rec", 2000, 5, hands=True)
     player = Player(tmp_path / "x.rec", line())
     player.run()
     assert player.tally.tolist() == [2000, 0, -1, 1] and not player.differences
     assert same_memory(session, player)
     assert session.most_forces > 0 and session.runner.work.jogged_until_ns.any()
+    assert session.paces > {1, 2}
 
 
 def test_a_plain_replay_is_the_same(tmp_path: Path) -> None:

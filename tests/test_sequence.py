@@ -61,7 +61,7 @@ def test_rules_are_interlocks_first_then_step_limits() -> None:
             Step("quick", {}, within_s=1.0, late=Command.HOLD),
         )
 
-    assert rules(Timed) == ("inputs_good", "slow within 2.5 s", "quick within 1 s")
+    assert rules(Timed) == ("inputs_good", "overrun", "slow within 2.5 s", "quick within 1 s")
 
 
 def refused(complaint: str, **body: object) -> None:

@@ -25,6 +25,9 @@ class Line:
         self.asked: list[dict[str, Any]] = []
         self.down: str | None = None
         times = {"p50": 1.0, "p99": 2.0}
+        task = {"policy": "skip", "times_slower": 1, "missed": 2, "over_budget": 0} | {
+            "exec_us": times
+        }
         aborted = cell("printer", state="Aborted", first_out="guards_closed", commander="Local")
         self.told = {
             "line": "station",
@@ -37,7 +40,7 @@ class Line:
             "alarms": [],
             "forces": [{"tag": "infeed.run", "value": True}],
             "cells": [cell("infeed"), aborted],
-            "timing": {"wake_us": times, "exec_us": times, "overruns": 0},
+            "timing": {"wake_us": times, "exec_us": times, "overruns": 0, "tasks": {"10 ms": task}},
             "input_age_ms": times,
             "devices": {"coupler": {"ok": False, "rtt_us": times}},
         }
@@ -71,6 +74,7 @@ async def test_line_at_work_is_shown_whole(line: Line) -> None:
         ]
         assert row(app, "printer")[-1] == "guards_closed"
         assert "station  100.0 s  x10  goal run  boards: entered 4" in shown(app, "head")
+        assert "10 ms (skip) p50 1.0 p99 2.0 us, missed 2" in shown(app, "tasks")
         assert "coupler LOST" in shown(app, "devices")
         assert shown(app, "forces") == "FORCED 1: infeed.run = True"
         assert "a -> b" in shown(app, "events") and "overruns 0" in shown(app, "timing")

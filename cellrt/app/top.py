@@ -19,6 +19,7 @@ from textual.widgets import DataTable, Footer, Label, Static
 from cellrt.app.view import COLOURS
 from cellrt.narrate import sentence, upper
 from cellrt.packml import State
+from cellrt.report import tasks_line
 from cellrt.runtime.control import ControlError
 
 LOOK_EVERY_S = 0.5
@@ -105,7 +106,7 @@ class Top(App[None]):
         yield Static(id="head")
         with Vertical():
             yield DataTable(cursor_type="row")
-            for name in ("timing", "devices", "forces", "events", "said"):
+            for name in ("timing", "tasks", "devices", "forces", "events", "said"):
                 yield Static(id=name)
         yield Footer()
 
@@ -139,6 +140,7 @@ class Top(App[None]):
             f"p50 {execution['p50']:.1f} p99 {execution['p99']:.1f} us  overruns {timing['overruns']}  "
             f"input age p99 {age['p99']:.1f} ms",
         )
+        self._show("tasks", tasks_line(timing["tasks"]))
         devices = (
             f"{name} {'ok' if d['ok'] else 'LOST'} {d['rtt_us']['p50'] / 1e3:.1f} ms"
             for name, d in line["devices"].items()

@@ -83,7 +83,8 @@ def render(run: Run) -> Group:
             str(run.read(f"{cell}.unit.boards_out")),
             f"{event['event']} {brief(event)}"[:EVENT_WIDTH] if event else "",
         )
-    lines = [Text(scan_line(run)), Text(device_line(run), style="dim")]
+    tasks = report.tasks_line(report.tasks(run.plan, run.region))
+    lines = [Text(scan_line(run)), Text(tasks, style="dim"), Text(device_line(run), style="dim")]
     if run.snapshot.forces:
         lines.append(Text(forces_line(run), style="bold red"))
     lines += [Text(alarm, style="bold red") for alarm in run.brain.get("alarms", [])]

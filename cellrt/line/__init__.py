@@ -26,6 +26,15 @@ to = "printer"                     # hands over to that cell's infeed, or "print
 [io]                               # for every cell that has a tag of this name
 estop_released = "safety.estop_released"
 
+[tasks.slow]                       # the cells of one period, `period_ms` in their classes
+period_ms = 100                    # without it: the base period
+policy = "degrade"                 # when it overruns: "skip", "degrade" or "safe_stop"
+after = 3                          # so many times in a row
+budget_us = 500                    # what one scan of them may take; without it: the whole period
+
+[tasks.interlocks]                 # the scan as a whole; its policy is "safe_stop"
+after = 200
+
 [sim]                              # the simulated plant
 belts = [["coupler.infeed", "printer.belt"]]
 power = "safety"

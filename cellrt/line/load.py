@@ -22,6 +22,7 @@ from cellrt.line.scada import opcua
 from cellrt.line.source import Source, parse, read
 from cellrt.line.spec import CellSpec, DeviceSpec, LineSpec
 from cellrt.line.tables import Tables, tables
+from cellrt.line.tasks import tasks
 from cellrt.line.values import Values
 
 __all__ = ["LineError", "load_line", "sim_classes"]
@@ -54,6 +55,7 @@ def load_line(path: Path) -> LineSpec:
     between = handovers(file, kinds, source)
     plant = sim(file, source)
     _check_safety(file, source)
+    paced = tasks(file.tasks, kinds.values(), period_ns, source) if period_ns else {}
     scada = opcua(file.opcua, file.cells, cells, source)
     served = modbus(file, kinds, source)
     if source.problems or file.line is None:
@@ -77,6 +79,7 @@ def load_line(path: Path) -> LineSpec:
         scada,
         served,
         file.line.takt_s,
+        paced,
     )
 
 

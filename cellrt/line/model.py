@@ -37,6 +37,7 @@ class LineFile(Shape):
     devices: dict[str, Any] = {}
     cells: dict[str, Any]
     io: dict[str, Any] = {}
+    tasks: dict[str, Any] = {}
     modbus: dict[str, Any] = {}
     sim: dict[str, Any] = {}
     opcua: dict[str, Any] = {}
@@ -88,6 +89,15 @@ class IoTable(Shape):
     """`[io]`: tags that many cells have."""
 
     io: dict[str, str] = Field({}, examples=['{ estop_released = "safety.estop_released" }'])
+
+
+class TaskTable(Shape):
+    """`[tasks.NAME]`: the cells of one period. Without `period_ms` those of the base period."""
+
+    period_ms: float | None = Field(None, ge=0.2, le=DAY_S * 1e3, examples=["100"])
+    policy: Literal["skip", "degrade", "safe_stop"] | None = Field(None, examples=['"skip"'])
+    budget_us: float | None = Field(None, ge=1, le=DAY_S * 1e6, examples=["500"])
+    after: int | None = Field(None, ge=1, le=1_000_000, examples=["3"])
 
 
 class ModbusTable(Shape):

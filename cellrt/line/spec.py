@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 
 from cellrt.cell import Cell
@@ -51,6 +52,30 @@ class CellSpec:
             t: f.default for t, f in tags.items() if f.default is not None
         }
         return defaults | dict(self.params)
+
+
+class Policy(IntEnum):
+    """What follows when a task overruns; `cellrt.scan.meter` says when it does."""
+
+    SKIP = 0
+    DEGRADE = 1
+    SAFE_STOP = 2
+
+
+INTERLOCKS = "interlocks"
+"""The task that every line has: the scan as a whole, in which interlocks are looked at."""
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """The cells of one period. `policy` is followed after `after` overruns in a row; None: as many as
+    `cellrt.scan.tasks` says. `budget_us` is what one scan of them may take; None: all of their period."""
+
+    name: str
+    period_ns: int
+    policy: Policy = Policy.SKIP
+    budget_us: float | None = None
+    after: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,9 +134,10 @@ class ModbusSpec:
 class LineSpec:
     """A line, ready to be planned. `unattended`: it may restart by itself when armed locally.
 
-    No point of a device in `safety` may be forced. `recipes` is the folder of its recipes, beside the line
-    file; "" for none. From board to board the line is planned to take `takt_s`; 0: not told. `warnings` are lines to show to whoever starts it; `text` is the line file as it was
-    read.
+    `tasks` are those that the line file declares. No point of a device in `safety` may be forced.
+    `recipes` is the folder of its recipes, beside the line file; "" for none. From board to board the line
+    is planned to take `takt_s`; 0: not told. `warnings` are lines to show to whoever starts it; `text` is
+    the line file as it was read.
     """
 
     name: str
@@ -130,3 +156,4 @@ class LineSpec:
     opcua: OpcuaSpec = OpcuaSpec()
     modbus: ModbusSpec | None = None
     takt_s: float = 0.0
+    tasks: Mapping[str, TaskSpec] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from cellrt.line.model import (
     OpcuaTable,
     Shape,
     SimTable,
+    TaskTable,
     shaped,
 )
 from cellrt.line.source import Source
@@ -31,6 +32,7 @@ class Tables:
     devices: Mapping[str, DeviceTable | None]
     cells: Mapping[str, CellTable | None]
     io: Mapping[str, str]
+    tasks: Mapping[str, TaskTable | None]
     sim: SimTable
     opcua: OpcuaTable
     modbus: ModbusTable | None
@@ -51,6 +53,7 @@ def tables(source: Source) -> Tables:
         _named(DeviceTable, "devices", source),
         _named(CellTable, "cells", source),
         io.io if io else {},
+        _named(TaskTable, "tasks", source),
         sim or SimTable(),
         opcua or OpcuaTable(),
         shaped(ModbusTable, modbus, ("modbus",), source) if isinstance(modbus, dict) else None,

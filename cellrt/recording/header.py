@@ -29,11 +29,11 @@ from cellrt.scan.tables import TOLD_OF_CELL
 from cellrt.tags import WORD, Role
 from cellrt.wire import Ints
 
-FORMAT = 3
+FORMAT = 4
 MAGIC = b"cellrec\n"
 _LENGTH_BYTES, _HASH_BYTES = 8, 32
 _LONGEST = 1 << 28
-HANDS = "a force, a jog or a sample's number"
+HANDS = "a force, a jog, a sample's number or a task's pace"
 """What lies behind the image in a keyframe."""
 
 
@@ -49,7 +49,8 @@ class Header:
     them; `modules` are the sources of its cells, by path. `code` is the fingerprint of each record type, made in this `environment`. `inputs` names the words
     of the samples, `results` those of a scan's results, `tags` is (name, type, byte offset) of every tag in
     the image. What commands and forces go by: `cells` with the names of their steps, `parameters`,
-    `terminals`. `samples` are the recorder's rows. `start` is the number of the first byte that the recording has of its ring.
+    `terminals`, `tasks` by their periods in scans. `samples` are the recorder's rows. `start` is the number
+    of the first byte that the recording has of its ring.
     """
 
     format: int
@@ -73,6 +74,7 @@ class Header:
     cells: Mapping[str, list[str]]
     parameters: list[str]
     terminals: list[str]
+    tasks: list[int]
     samples: list[list[int]]
     start: int = 0
 
@@ -137,6 +139,7 @@ def describe(plan: Plan, seed: int | None = None) -> Header:
         {name: list(cell.type.sequence.names) for name, cell in plan.line.cells.items()},
         [parameter.path for parameter in plan.parameters],
         [f"{terminal.device}.{terminal.point.name}" for terminal in plan.terminals],
+        list(plan.assembly.periods),
         samples(plan).tolist(),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,12 @@ from cellrt.scan.tables import TOLD_OF_CELL
 from cellrt.tags import WORD
 from cellrt.wire import Ints
 
+T = TypeVar("T")
 Places = npt.NDArray[np.intp]
 SIZES = {"bool": 1, "int": WORD, "float": WORD}
+NOBODY = 2**31
+"""A target that no scan knows: it refuses the command."""
+
 OPERATION, TARGET = 2, 3
 """Words of a command."""
 
@@ -66,6 +70,7 @@ class Mapping:
             Operation.PACKML: _numbers(list(header.cells), list(self._now.cells)),
             Operation.PARAMETER: _numbers(header.parameters, self._now.parameters),
             Operation.FORCE: _numbers(header.terminals, self._now.terminals),
+            Operation.TASK: _numbers(header.tasks, self._now.tasks),
         }
         self.changes = tuple(_changes(header, self._now, before, after, plan))
         self.identity = header.plan_hash == plan.hash and header.cells == self._now.cells
@@ -99,13 +104,17 @@ class Mapping:
         return found
 
     def _target(self, operation: int, target: int) -> int:
+        if target < 0:  # all of them
+            return target
         kind = Operation.PACKML
         if operation in (Operation.PARAMETER, Operation.MISFIT):
             kind = Operation.PARAMETER
         elif operation in OF_TERMINALS:
             kind = Operation.FORCE
+        elif operation == Operation.TASK:
+            kind = Operation.TASK
         table = self._targets[kind]
-        return table[target] if 0 <= target < len(table) else -1
+        return table[target] if target < len(table) else NOBODY
 
 
 def spans(header: Header) -> Iterator[tuple[str, Span]]:
@@ -118,9 +127,11 @@ def spans(header: Header) -> Iterator[tuple[str, Span]]:
         yield f"tag {name}", Span(header.image_base * WORD + at, kind)
     at = header.image_base * WORD + header.image_bytes
     devices = [header.inputs[base].partition(":")[0] for base, *_ in header.samples]
-    for part in ("forced", "forced until", "forces", "jogged", "jogged until", "seen"):
-        names = {"forces": [""], "seen": devices}.get(part, header.terminals)
-        for name in names:
+    tasks = [f"task {every}" for every in header.tasks]
+    names = {"forces": [""], "seen": devices, "pace": tasks, "scanned": tasks}
+    hands = "forced", "forced until", "forces", "jogged", "jogged until"
+    for part in (*hands, "seen", "pace", "scanned"):
+        for name in names.get(part, header.terminals):
             yield f"{part} {name}", Span(at, "int")
             at += WORD
 
@@ -152,9 +163,9 @@ def _write(words: Ints, span: Span, value: float) -> None:
         words[span.at // WORD] = int(value) if abs(value) < 2.0**63 else 0
 
 
-def _numbers(before: list[str], after: list[str]) -> list[int]:
-    """New number of each; -1 where there is none: the scan refuses such a target."""
-    return [after.index(name) if name in after else -1 for name in before]
+def _numbers(before: list[T], after: list[T]) -> list[int]:
+    """New number of each; NOBODY's where there is none."""
+    return [after.index(name) if name in after else NOBODY for name in before]
 
 
 def _step_words(
@@ -169,7 +180,8 @@ def _step_words(
         word = header.input_words + header.results.index(f"{cell} {TOLD_OF_CELL[1]}")
         tag = next(at for name, _, at in header.tags if name == f"{cell}.unit.step")
         places.append((word, header.image_base + tag // WORD))
-    numbers = [max(n, 0) for n in _numbers(then.cells[cell], now.cells[cell])] or [0]
+    steps = now.cells[cell]
+    numbers = [steps.index(s) if s in steps else 0 for s in then.cells[cell]] or [0]
     (was_at, was_unit), (at, unit) = places
     return (was_at, at, was_unit, unit), numbers
 

@@ -33,8 +33,8 @@ ADVANCED_NS, ALIVE_SINCE_NS = 2, 3
 
 
 @cached_njit
-def latch_once(t: Tables, desk: Desk, inputs: Ints, woke_ns: int) -> None:
-    latch_inputs(t, desk, inputs, woke_ns)
+def latch_once(t: Tables, desk: Desk, inputs: Ints, woke_ns: int, epoch: int) -> None:
+    latch_inputs(t, desk, inputs, woke_ns, epoch)
 
 
 @cached_njit
@@ -70,7 +70,7 @@ def run_plain(runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int) ->
         if woke_ns - due_ns > wall_period_ns:
             start_ns += woke_ns - due_ns
             status[Status.START_NS] = start_ns
-        latch_once(runner.tables, desk, runner.inputs, woke_ns)
+        latch_once(runner.tables, desk, runner.inputs, woke_ns, runner.epoch)
         scan, now_ns = runner.scan, runner.now_ns
         runner.step()
         forgive(desk.latch, time.monotonic_ns() - woke_ns)

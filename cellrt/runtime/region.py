@@ -7,6 +7,7 @@ from enum import IntEnum
 from cellrt.figures import FIGURES
 from cellrt.scan.histogram import BINS
 from cellrt.scan.latch import frame_words
+from cellrt.scan.meter import COUNTS
 from cellrt.scan.plan import Plan
 from cellrt.scan.snapshot import snapshot_words
 from cellrt.shared.queue import queue_bytes
@@ -96,6 +97,8 @@ def sections(plan: Plan) -> dict[str, int]:
         "status": STATUS_WORDS * 8,
         "lateness": BINS * 8,
         "execution": BINS * 8,
+        "tasks": COUNTS * 8 * len(plan.tasks),
+        "task-execution": BINS * 8 * len(plan.tasks),
         "ages": BINS * 8 * devices,
         "rtt": BINS * 8 * devices,
         "io": HEALTH_WORDS * 8 * devices,

@@ -16,15 +16,18 @@ from cellrt.runtime.child import Station, refuse, take_station
 from cellrt.runtime.plainloop import run_plain
 from cellrt.runtime.realtime import become_realtime
 from cellrt.runtime.region import EVENTS_KEPT, QUEUE, SENDERS, WATCHERS, Status
+from cellrt.runtime.trial import measure, private
 from cellrt.scan.clock import Monotonic
 from cellrt.scan.events import B_ID, U_STATE, U_STEP
 from cellrt.scan.executive import Desk, run_scans
 from cellrt.scan.histogram import BINS
 from cellrt.scan.latch import frame_words, latch
+from cellrt.scan.meter import COUNTS
 from cellrt.scan.recorder import begin, recorder
 from cellrt.scan.runner import Runner
 from cellrt.scan.snapshot import snapshot_words
 from cellrt.scan.spin import spin
+from cellrt.scan.tasks import meter
 from cellrt.shared.memory import Role
 from cellrt.shared.ringfile import attach
 from cellrt.shared.triple import TripleReader
@@ -49,6 +52,8 @@ def main() -> None:
     except CompileError as error:
         refuse("scan", str(error))
     status[Status.COMPILE_NS] = time.monotonic_ns() - began_ns
+    if status[Status.START_NS] == 0 and not station.order.plain:
+        try_out(station)
     rights = become_realtime()
     status[Status.FIFO], status[Status.DMA_LATENCY] = rights.fifo, rights.dma_latency
     power_up(station, runner, desk)
@@ -72,6 +77,18 @@ def make_ready(station: Station) -> tuple[Runner, Desk]:
     if not plain:
         prepare(run_scans, *loop_arguments(station, runner, desk))
     return runner, desk
+
+
+def try_out(station: Station) -> None:
+    """Refuse to begin with a line that this machine cannot scan in its period."""
+    plan = station.plan
+    with private(station) as copy:
+        runner = Runner(plan)
+        desk = make_desk(copy, runner)
+        begin(desk.recorder, runner.work, runner.inputs, 0, runner.epoch)
+        cost = measure(copy, loop_arguments(copy, runner, desk))
+    if why := cost.refusal(plan.line.name, station.wall_period_ns / 1e3, station.speed):
+        refuse("scan", why)
 
 
 def loop_arguments(station: Station, runner: Runner, desk: Desk) -> tuple[Any, ...]:
@@ -103,7 +120,9 @@ class Progress:
 
 def make_desk(station: Station, runner: Runner) -> Desk:
     """Addresses of everything that the scan shares, and scratch memory."""
-    plan, section = station.plan, station.region.section
+    plan, section, clock = station.plan, station.region.section, Monotonic(np.zeros(2, np.int64))
+    tasks = section("tasks").words[: COUNTS * len(plan.tasks)]
+    task_times = section("task-execution").words[: BINS * len(plan.tasks)]
     retained = [[t.offset, t.field.kind is not bool] for t in plan.retained]
     return Desk(
         recorder=recorder(plan, attach(Path(station.order.ring), plan.hash)),
@@ -115,10 +134,11 @@ def make_desk(station: Station, runner: Runner) -> Desk:
         status=station.status,
         lateness=section("lateness").words[:BINS],
         execution=section("execution").words[:BINS],
-        clock=Monotonic(np.zeros(2, np.int64)),
+        clock=clock,
         spin=spin(
             station.status[Status.SPIN_NS :][:3], station.wall_period_ns, wanted=station.order.spin
         ),
+        meter=meter(plan, clock, station.wall_period_ns, tasks, task_times),
         inputs_at=section("inputs").address,
         outputs_at=section("outputs").address,
         snapshots_at=np.array([section(f"snapshot-{w}").address for w in WATCHERS], np.int64),
@@ -167,7 +187,7 @@ def take_up(runner: Runner, kept: Ints | None, now_ns: int) -> None:
 def settle(runner: Runner) -> None:
     """What is in the image now is no news: what was there before is not reported."""
     words, work = runner.image.views.words, runner.work
-    for k, (unit, board, _, leaving, _) in enumerate(runner.tables.units.tolist()):
+    for k, (unit, board, _, leaving, *_) in enumerate(runner.tables.units.tolist()):
         state, step = words[unit + U_STATE], words[unit + U_STEP]
         work.cells[k] = state, step, words[board + B_ID], 0, words[leaving + B_ID]
     for k, (state, _) in enumerate(runner.tables.states.tolist()):

@@ -6,12 +6,14 @@ brain. When it ends, however it ends, the kernel kills its children and the devi
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -139,7 +141,8 @@ class Watcher:
         code = child.process.returncode
         name = child.role.name.lower()
         if code == EXIT_REFUSED:
-            raise LineFailed(f"{name} cannot serve this line; see {self.log.name}")
+            why = refusal(Path(self.log.name)) or f"see {self.log.name}"
+            raise LineFailed(f"{name} cannot serve this line: {why}")
         now_s = time.monotonic()
         child.deaths = 0 if now_s - child.started_s > CALM_S else child.deaths + 1
         child.next_start_s = now_s + PAUSES_S[min(child.deaths, len(PAUSES_S) - 1)]
@@ -155,6 +158,16 @@ class Watcher:
             return False  # no heartbeat; a person may be in a debugger
         limit_s = STILL_S[child.role] if child.beating else STARTING_S
         return now_s - child.beat_s > limit_s
+
+
+def refusal(log: Path) -> str | None:
+    """What the process that refused last wrote into the log."""
+    for text in reversed(log.read_text(errors="replace").splitlines()):
+        with suppress(ValueError):
+            told = json.loads(text)
+            if isinstance(told, dict) and told.get("event") == "refused":
+                return str(told.get("reason"))
+    return None
 
 
 def state_dir(line: str) -> Path:

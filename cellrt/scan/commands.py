@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from enum import IntEnum
+from enum import IntEnum, unique
 
 import numpy as np
 
@@ -28,12 +28,14 @@ from cellrt.scan.events import (
 )
 from cellrt.scan.force import force, unforce
 from cellrt.scan.jog import jog
+from cellrt.scan.pace import set_pace
 from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN
 from cellrt.scan.tables import Tables, Work
 from cellrt.tags import WORD, Field, Scalar
 from cellrt.wire import Floats, Ints
 
 
+@unique
 class Operation(IntEnum):
     """What a command does: target; argument."""
 
@@ -47,6 +49,7 @@ class Operation(IntEnum):
     STEP = 8  # cell; 0
     MISFIT = 9  # parameter; raw bits. Its sender found the value unfit; the scan makes it known
     RESET_COUNTERS = 10  # cell; 0. Who hears of it begins anew with the unit's times too
+    TASK = 11  # task, -1 the whole line; how many times slower than declared, 0: stop it safely
 
 
 class Refusal(IntEnum):
@@ -74,6 +77,7 @@ class Origin(IntEnum):
     SUPERVISOR = 0
     OPERATOR = 1
     SCADA = 2
+    SCAN = 3  # the executive, by what its clock says
 
 
 Send = Callable[[Operation, int, int], Awaitable[Refusal]]
@@ -97,7 +101,7 @@ def raw_bits(kind: type[bool] | type[int] | type[float], value: Scalar) -> int:
 
 
 COMMAND, PARAMETER, MODE, COMMANDER = 8, 9, 16, 17
-OPERATOR, LOCAL = int(Origin.OPERATOR), int(Control.LOCAL)
+OPERATOR, SCAN, LOCAL = int(Origin.OPERATOR), int(Origin.SCAN), int(Control.LOCAL)
 MAINTENANCE, MANUAL, EXECUTE = int(Mode.MAINTENANCE), int(Mode.MANUAL), int(State.EXECUTE)
 START, STOP, ABORT = int(Command.START), int(Command.STOP), int(Command.ABORT)
 _ALLOW = PACKML.allow()
@@ -138,9 +142,12 @@ def obey(
             refusal = 13
         elif operation == 5:
             refusal = unforce(tables, work, target, inputs, input_reals, now_ns, inputs[at])
+        elif operation == 11:
+            refusal = set_pace(tables, work, target, argument, origin, now_ns)
         else:
             refusal = 6
-        emit(work, now_ns, COMMAND, origin, inputs[at], target, operation, refusal)
+        if origin != SCAN or refusal != 0:  # what the executive decides is told as such
+            emit(work, now_ns, COMMAND, origin, inputs[at], target, operation, refusal)
 
 
 @compiled

@@ -7,7 +7,7 @@ reported, so logic neither sends nor formats anything.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, unique
 
 from cellrt.compiled import compiled, inlined, lowest_set_bit
 from cellrt.packml import Unit
@@ -16,6 +16,7 @@ from cellrt.tags import WORD, find
 from cellrt.wire import Ints
 
 
+@unique
 class Event(IntEnum):
     """Kinds of events: subject; values."""
 
@@ -39,6 +40,7 @@ class Event(IntEnum):
     CHANGED = 18  # told tag; from, to, 0, 0
     RECORDING = 19  # 0; 1 it is put to disk again, 0 it cannot be, 0, 0, 0
     RECORDING_LOST = 20  # 0; bytes, first and last of their scans (-1: not known), 0
+    TASK = 21  # task; times slower than declared before, and now (0: stopped safely), 0, 0
 
 
 STATE, STEP, BOARD_IN, BOARD_OUT, TRIPPED, HANDOVER, DEVICE, LOST = 2, 3, 4, 5, 6, 7, 10, 12

@@ -24,11 +24,13 @@ from cellrt.scan.clock import Clock, look, sleep
 from cellrt.scan.events import emit
 from cellrt.scan.histogram import count
 from cellrt.scan.latch import Latch, take_in
+from cellrt.scan.meter import Meter, note
 from cellrt.scan.plan import COMMANDS_A_SCAN
 from cellrt.scan.recorder import Recorder, finish, record
 from cellrt.scan.spin import EXECUTION, LENGTH, Spin, learn
 from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
+from cellrt.scan.tasks import decisions
 from cellrt.shared.queue import pop
 from cellrt.shared.ring import append
 from cellrt.shared.triple import publish, take
@@ -59,6 +61,7 @@ class Desk(NamedTuple):
     execution: Ints
     clock: Clock
     spin: Spin
+    meter: Meter
     inputs_at: int
     outputs_at: int
     snapshots_at: Ints
@@ -98,8 +101,8 @@ def run_scans(
         if woke_ns - last_woke_ns < wall_period_ns // 2:
             desk.status[BACK_TO_BACK] += 1
         last_woke_ns = woke_ns
-        latch_inputs(t, desk, inputs, woke_ns)
-        step(t, w, entries, base, inputs, reals, now_ns, scan, epoch)
+        latch_inputs(t, desk, inputs, woke_ns, epoch)
+        step(t, w, entries, base, inputs, reals, now_ns, scan, epoch, desk.meter)
         if done == 0:
             note_start(w, desk.status, scan, now_ns, epoch, woke_ns)
         if skipped > 0:
@@ -111,6 +114,7 @@ def run_scans(
         ended_ns = look(desk.clock)
         desk.spin.words[EXECUTION] = ended_ns - woke_ns
         count(desk.execution, ended_ns - woke_ns)
+        note(desk.meter, desk.meter.rules.shape[0] - 1, skipped, 1, ended_ns - woke_ns)
         ready_ns = max(ended_ns, woke_ns + wall_period_ns // 2)
         skipped, late_ns = behind(start_ns, wall_period_ns, scan, ready_ns)
         scan += 1 + skipped
@@ -172,11 +176,13 @@ def behind(start_ns: int, wall_period_ns: int, scan: int, ready_ns: int) -> tupl
 
 
 @compiled
-def latch_inputs(t: Tables, desk: Desk, inputs: Ints, woke_ns: int) -> None:
-    """The newest samples and the waiting commands become this scan's inputs."""
+def latch_inputs(t: Tables, desk: Desk, inputs: Ints, woke_ns: int, epoch: int) -> None:
+    """The newest samples, what the last scan's execution asks for and the waiting commands become this
+    scan's inputs."""
     take(desk.inputs_at, desk.frame.size, desk.frame.ctypes.data)
     take_in(desk.latch, desk.frame, inputs, woke_ns)
-    waiting, room = 0, inputs.ctypes.data + (t.commands_base + 1) * 8
+    waiting = decisions(desk.meter, inputs, t.commands_base + 1, epoch)
+    room = inputs.ctypes.data + (t.commands_base + 1) * 8
     for k in range(desk.queues_at.size):
         while waiting < COMMANDS_A_SCAN and pop(
             desk.queues_at[k], desk.queue_capacity, room + waiting * 64

@@ -16,7 +16,7 @@ from cellrt.declared import all_interlocks, rules, tags_read
 from cellrt.handover import Handover
 from cellrt.image import Layout
 from cellrt.interlock import Cause
-from cellrt.line.spec import DeviceSpec, LineSpec
+from cellrt.line.spec import INTERLOCKS, DeviceSpec, LineSpec, Policy, TaskSpec
 from cellrt.tags import Leaf, Record, Role
 from cellrt.wire import Point
 
@@ -99,6 +99,19 @@ class Plan:
     def cells(self) -> tuple[str, ...]:
         """Names of the cells; a cell's number in events and commands is its place."""
         return tuple(self.line.cells)
+
+    @cached_property
+    def tasks(self) -> tuple[TaskSpec, ...]:
+        """The tasks as `assembly` has them, then the scan as a whole, in which interlocks are looked at."""
+        declared = {t.period_ns: t for t in self.line.tasks.values() if t.name != INTERLOCKS}
+        periods = [every * self.line.period_ns for every in self.assembly.periods]
+        found = [declared.get(p) or TaskSpec(f"{p / 1e6:g} ms", p) for p in periods]
+        stop = TaskSpec(INTERLOCKS, self.line.period_ns, Policy.SAFE_STOP)
+        return (*found, self.line.tasks.get(INTERLOCKS, stop))
+
+    def task_of(self, cell: str) -> int:
+        """The number of a cell's task."""
+        return self.assembly.periods.index(self.assembly.every[cell])
 
     @cached_property
     def handovers(self) -> tuple[str, ...]:

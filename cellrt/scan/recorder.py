@@ -60,7 +60,7 @@ class Recorder(NamedTuple):
 
 def state_words(plan: Plan) -> int:
     """Length of what a keyframe has behind the inputs; `state` says what it is."""
-    kept = len(plan.devices) + 4 * len(plan.terminals) + 1
+    kept = len(plan.devices) + 4 * len(plan.terminals) + 1 + 2 * len(plan.assembly.periods)
     return result_words(plan) + plan.layout.nbytes // WORD + kept
 
 
@@ -153,6 +153,8 @@ def keyframe(r: Recorder, w: Work, inputs: Ints, scan: int, kind: int) -> None:
         w.jogged,
         w.jogged_until_ns,
         w.seen,
+        w.pace.multiple,
+        w.pace.scanned,
     ):
         at, behind = put_changes(out, at, words, r.nothing, 0, words.size, base, behind, False)
         base += words.size
@@ -162,10 +164,10 @@ def keyframe(r: Recorder, w: Work, inputs: Ints, scan: int, kind: int) -> None:
 
 
 def state(w: Work) -> tuple[Ints, ...]:
-    """All that one scan leaves to the next, in a keyframe's order: results, image, forces, jogs, and the
-    samples that were seen."""
+    """All that one scan leaves to the next, in a keyframe's order: results, image, forces, jogs, the
+    samples that were seen, the tasks' pace."""
     hands = w.forced, w.forced_until_ns, w.forces, w.jogged, w.jogged_until_ns
-    return w.results, w.image.words, *hands, w.seen
+    return w.results, w.image.words, *hands, w.seen, *w.pace
 
 
 @inlined

@@ -17,14 +17,14 @@ from cellrt.compiler.plain import plain
 from cellrt.image import Image
 from cellrt.scan import step as parts
 from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN, Plan
-from cellrt.scan.solve import passed_over
+from cellrt.scan.solve import is_due
 from cellrt.scan.tables import Tables, Work, initial_image, tables, work
 from cellrt.tags import Record
 from cellrt.wire import Floats, Ints
 
 Command = Sequence[int]
-PlainRow = tuple[int, Any, Callable[[], None]]
-"""Scanned every so many scans, the record, its scan."""
+PlainRow = tuple[Any, Callable[[], None]]
+"""A record and its scan."""
 
 
 @cached_njit
@@ -39,7 +39,7 @@ def compiled_step(
     scan: int,
     ep: int,
 ) -> None:
-    parts.step(t, w, entries, base, inputs, reals, now, scan, ep)
+    parts.step(t, w, entries, base, inputs, reals, now, scan, ep, None)
 
 
 @cached_njit
@@ -73,13 +73,14 @@ class Runner:
         self.scan = 0
         self.compiled = compiled
         self.entries: Ints = np.zeros(0, np.int64)
-        self._plain: list[list[PlainRow]] = []
+        self._links: list[PlainRow] = []
+        self._members: list[PlainRow] = []
         if compiled:
             self.entries = addresses(plan.assembly.types(), progress)
         else:
-            self._plain = [
-                self._plain_rows(a) for a in (plan.assembly.links, plan.assembly.members)
-            ]
+            self._links = self._plain_rows(plan.assembly.links)
+            members = plan.assembly.members
+            self._members = self._plain_rows({n: members[n] for n in plan.assembly.by_task})
 
     @property
     def now_ns(self) -> int:
@@ -118,22 +119,32 @@ class Runner:
         return self.work.events[: self.work.event_count[0]]
 
     def _plain_rows(self, records: Mapping[str, type[Record]]) -> list[PlainRow]:
-        assembly, rows = self.plan.assembly, []
+        layout, rows = self.plan.layout, []
         for name, kind in records.items():
-            record: Any = plain(kind, self.image.bytes, assembly.layout.offsets[name])
-            rows.append((assembly.every.get(name, 1), record, record.scan))
+            record: Any = plain(kind, self.image.bytes, layout.offsets[name])
+            rows.append((record, record.scan))
         return rows
 
     def _solve_plain(self, now_ns: int) -> None:
         """What `scan.solve.solve` does, in the interpreter, so that a breakpoint in a cell works."""
-        schedule, period_s = self.tables.schedule, self.tables.dt_s
-        for copies, records in zip(
-            (schedule.to_links, schedule.to_members), self._plain, strict=True
-        ):
-            for source, target, size in copies.tolist():
-                self.image.bytes[target : target + size] = self.image.bytes[source : source + size]
-            for every, record, scan in records:
-                due = self.scan % every == 0
-                if due or passed_over(record.now_ns, now_ns, every, period_s):
-                    record.now_ns, record.dt_s = now_ns, period_s * every
-                    scan()
+        schedule, pace, dt_s = self.tables.schedule, self.work.pace, self.tables.dt_s
+        self._copy(schedule.to_links)
+        self._scan_plain(self._links, now_ns, dt_s)
+        self._copy(schedule.to_members)
+        for k, (every, first, end) in enumerate(schedule.tasks.tolist()):
+            period = every * int(pace.multiple[k])
+            if is_due(self.scan, int(pace.scanned[k]), period):
+                self._scan_plain(self._members[first:end], now_ns, dt_s * period)
+                pace.scanned[k] = self.scan
+            else:
+                between = [r for r in self._members[first:end] if r[0].looks_between]
+                self._scan_plain(between, now_ns, 0.0)
+
+    def _scan_plain(self, rows: Sequence[PlainRow], now_ns: int, dt_s: float) -> None:
+        for record, scan in rows:
+            record.now_ns, record.dt_s = now_ns, dt_s
+            scan()
+
+    def _copy(self, copies: Ints) -> None:
+        for source, target, size in copies.tolist():
+            self.image.bytes[target : target + size] = self.image.bytes[source : source + size]

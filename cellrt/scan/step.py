@@ -8,6 +8,7 @@ from cellrt.scan.commands import obey
 from cellrt.scan.events import DEVICE, U_CAUSE, emit, report
 from cellrt.scan.force import force_inputs
 from cellrt.scan.jog import jogs
+from cellrt.scan.meter import Meter
 from cellrt.scan.solve import solve
 from cellrt.scan.tables import Tables, Work
 from cellrt.wire import Floats, Ints, gather, scatter
@@ -27,14 +28,17 @@ def step(
     now_ns: int,
     scan: int,
     epoch: int,
+    meter: Meter | None,
 ) -> None:
     """Scan number `scan` of the line at logical time `now_ns`.
 
     `inputs` are samples and commands, untouched; the image, the outputs and this scan's events in `work`
-    are what comes out. `entries` and `base_address` say where the machine code and the image lie.
+    are what comes out. `entries` and `base_address` say where the machine code and the image lie. `meter`
+    watches what it costs; None where nobody does.
     """
     read(tables, work, inputs, input_reals, now_ns, epoch)
-    solve(tables.schedule, entries, base_address, work.image, now_ns, scan, tables.dt_s)
+    schedule, pace = tables.schedule, work.pace
+    solve(schedule, pace, entries, base_address, work.image, now_ns, scan, tables.dt_s, meter)
     write(tables, work, now_ns, scan, epoch)
 
 
@@ -46,6 +50,7 @@ def read(
     work.event_count[0] = 0
     for n in range(tables.units.shape[0]):
         work.image.bytes[tables.units[n, 2]] = 1
+        work.image.bytes[tables.units[n, 5]] = 0
     take_in(tables, work, inputs, input_reals)
     for n in range(tables.sources.shape[0]):
         base = tables.sources[n]

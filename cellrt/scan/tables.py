@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cellrt.assembly import Schedule
+from cellrt.assembly import Pace, Schedule
 from cellrt.image import Image
 from cellrt.interlock import CAUSES, Cause
 from cellrt.scan.plan import Plan, Terminal
@@ -43,8 +43,9 @@ class Tables(NamedTuple):
     it is an output that may be jogged, word of the unit whose output it is; `carried` float64[n, 2]: the
     lowest and highest raw value that it may be forced or jogged to.
     `output_terminals` int64[outputs]: the terminal of each row of `outputs`.
-    `units` int64[cells, 5]: word of the unit's first tag, of the board that comes in, byte of `io_good`,
-    word of the board that goes out, word where the next cell says what it holds (-1: there is none).
+    `units` int64[cells, 7]: word of the unit's first tag, of the board that comes in, byte of `io_good`,
+    word of the board that goes out, word where the next cell says what it holds (-1: there is none), byte
+    of `overrun`, number of the cell's task.
     `states` int64[handovers, 2]: words of a handover's state and of its offered board's id.
     `told` int64[n, 2]: byte offset of a tag whose changes are events, 0 bool 1 int.
     `parameters` int64[n, 2]: byte offset, 0 bool 1 int 2 float; `limits` float64[n, 2]: low, high.
@@ -70,7 +71,8 @@ class Tables(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What one process's scan owns: the image, its outputs, and what it remembers to see changes.
+    """What one process's scan owns: the image, its outputs, its tasks' pace, and what it remembers to see
+    changes.
 
     `forced` int64[terminals]: raw values of those whose `forced_until_ns` is not 0; `forces[0]` counts
     them. `jogged` and `jogged_until_ns` int64[terminals] are the like for jogs. `seen` int64[devices]:
@@ -94,6 +96,7 @@ class Work(NamedTuple):
     cells: Ints
     links: Ints
     told: Ints
+    pace: Pace
     events: Ints
     event_count: Ints
 
@@ -130,7 +133,7 @@ def tables(plan: Plan) -> Tables:
         _ints([_terminal(plan, n) for n in range(len(plan.terminals))], 4),
         np.array([carried(t) for t in plan.terminals], np.float64).reshape(-1, 2),
         np.array([number[Role.OUTPUT, raw] for *_, raw, _ in joined_out], np.int64),
-        _ints([_unit(plan, c) for c in plan.cells], 5),
+        _ints([_unit(plan, c) for c in plan.cells], 7),
         _ints([[word[f"{h}.state"], word[f"{h}.up.board.id"]] for h in plan.handovers], 2),
         _ints([_typed(t) for t in plan.told], 2),
         _ints([_typed(t) for t in plan.parameters], 2),
@@ -161,6 +164,7 @@ def work(plan: Plan, image: Image) -> Work:
         cells.reshape(-1, len(TOLD_OF_CELL)),
         links,
         told,
+        plan.assembly.pace(),
         np.zeros((EVENTS_A_SCAN, EVENT_WORDS), np.int64),
         np.zeros(1, np.int64),
     )
@@ -211,7 +215,8 @@ def _unit(plan: Plan, cell: str) -> list[int]:
     kind = plan.line.cells[cell].type
     ahead = next((h.upstream for h in plan.line.handovers if h.upstream.startswith(f"{cell}.")), "")
     holds = word(f"{ahead.partition('.')[2]}.hears.holds") if ahead else -1
-    return [word("unit"), word("board"), _io_good(plan, cell), word(kind.gives), holds]
+    boards = [word("unit"), word("board"), _io_good(plan, cell), word(kind.gives), holds]
+    return [*boards, plan.layout.place(f"{cell}.unit.overrun")[0], plan.task_of(cell)]
 
 
 def _gate(plan: Plan, cell: str, point: Point, raw: int, tag: Leaf) -> list[int]:
