@@ -46,7 +46,7 @@ SHORTEST = 2
 
 BLOCK = 8
 """Words in a block of changes."""
-MANY = 32
+MANY = 64
 """Words that are looked at together before a block of them is."""
 FAR = 255
 """A block that is as far or farther away has its distance in four bytes more."""
