@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from running import cellrt
 
+from cellrt.recording.file import SHARED_MEMORY
 from cellrt.runtime.trial import SHARE, Cost
 
 HEAVY = """
@@ -56,9 +58,11 @@ def test_refusal_names_cost_period_and_mend() -> None:
 def test_line_that_cannot_be_held_is_refused_before_it_starts(tmp_path: Path) -> None:
     (tmp_path / "heavy_cell.py").write_text(HEAVY)
     path = tmp_path / "heavy.toml"
-    path.write_text(LINE)
+    name = f"heavy-{os.getpid()}"
+    path.write_text(LINE.replace('"heavy"', f'"{name}"'))
     told = cellrt(tmp_path / "state", "run", path)
     assert told.returncode == 2
-    assert "heavy cannot be scanned in its period: a scan takes" in told.stdout
-    assert "task 0.5 ms" in told.stdout and "may take 60% of 500 us" in told.stdout
-    assert not list((tmp_path / "state").glob("**/*.ring"))
+    said = " ".join(told.stdout.split())  # as wide as a console is
+    assert f"{name} cannot be scanned in its period: a scan takes" in said
+    assert "task 0.5 ms" in said and "may take 60% of 500 us" in said
+    assert not list(SHARED_MEMORY.glob(f"cellrt-*-{name}-*.ring")), "nothing is left behind"

@@ -263,7 +263,10 @@ class Run:
         self.watcher.stop((Role.IO,), REST_ENDS_S)
         heard = self._hear_brain_out()
         self.watcher.stop((Role.BRAIN, Role.SCADA, Role.DEVICES), REST_ENDS_S)
-        if heard:  # then brain has put all of the ring to disk
+        scanned = self.status[Status.SCANS] > 0
+        if (
+            heard or not scanned
+        ):  # then brain has put all of the ring to disk, or there is nothing in it
             Path(self.order.ring).unlink(missing_ok=True)
         if TripleReader(self.region.section("snapshot-watch")).take(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
