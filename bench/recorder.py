@@ -109,7 +109,7 @@ class Load:
         started = tuple(words.copy() for words in started)
         samples = self._samples(virtual, scans)
         devices = {**line.devices, "analogs": noisy_analogs()}
-        self.plan = Plan(replace(line, devices=devices))
+        self.plan = Plan(replace(line, devices=devices, text=""))  # no file has such a line
         self.rows = np.hstack([samples, noise(scans)])
         region = create_region(sections(self.plan), self.plan.hash)
         region.section("status").words[Status.SPEED_PPM] = 1_000_000
