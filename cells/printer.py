@@ -84,7 +84,7 @@ class Printer(Station):
     belt_run: bool = Output(safe=always(to(False)))
     clamp: bool = Output(
         safe=safe(
-            stop=to(False),
+            stop=hold(PRINT_S, False),
             process=hold(PRINT_S, False),
             comms=hold(PRINT_S, False),
             guard=stay(False),
@@ -222,12 +222,15 @@ class Printer(Station):
             self.supply.ask(self.paste_number_wanted, ends)
 
     def execute(self) -> None:
-        """Belt and ports; what the steps need is switched off here and on by them."""
+        """Belt and ports; what the steps need is switched off here and on by them.
+
+        A print that goes on from before an abort ends first, whatever the step is.
+        """
         self.set_machine()
         free = self.board_gone() and self.unit.step <= FILLING and self.set_up()
         free = free and not self.wipe_due() and not self.dry()
         self.belt_run = self.convey(free, self.unit.step == DELIVER) and self.unclamped
-        self.clamp = False
+        self.clamp = self.printing
         self.print_start = False
         self.wipe_start = False
         self.knead_start = False

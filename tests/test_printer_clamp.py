@@ -62,3 +62,18 @@ def test_aborted_mid_stroke_print_ends_by_itself_before_the_board_is_let_go() ->
         assert line.plant["printer.clamp_jaw.closed"] == 1.0
     assert not line.plant["printer.belt.board.defective"]
     line.until(lambda: line.plant["printer.unclamped"], 30.0)
+
+
+def test_aborted_mid_stroke_and_started_again_at_once_print_ends_before_the_board_goes() -> None:
+    line = mid_stroke()
+    line.pursue(Goal.REST)
+    for command in (Command.ABORT, Command.CLEAR):
+        line.command("printer", command)
+        line.go(0.5)
+    line.pursue(Goal.RUN)
+    while line.plant["printer.printing"]:
+        assert line.plant["printer.clamp_jaw.closed"] == 1.0
+        line.go(0.1)
+    assert not line.plant["printer.belt.board.defective"]
+    line.until(lambda: line.read("outfeed.board.id") != 0, 120.0)
+    assert line.read("outfeed.board.result") == Result.FAILED
