@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench import naive, opcua_changes, recorder, starts, twin
+from bench import logic, naive, opcua_changes, recorder, starts, twin
 from bench.registry import SUBJECTS, NotHere, Result, Subject, measure
 
-MODULES = (opcua_changes, twin, recorder, starts, naive)
+MODULES = (logic, twin, recorder, starts, naive, opcua_changes)
 """Each registers its subjects when it is imported; they run in this order."""
 
 

@@ -2,7 +2,8 @@
 
 They count rising edges, each seen by an R_TRIG: an input that is true at the first call after a cold
 start is one. An edge is spent at its call even when reset or load overrules it. `cv` stops at the ends of
-an int64.
+an int64. (It is worked on in a local and stored once: the compiler, which cannot tell that the outputs lie
+elsewhere, would load and store it at every step, and a counter would take half as long again.)
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ class CTU(Record):
 
     def update(self, cu: bool, r: bool, pv: int) -> bool:
         """Call once a scan. Returns `q`."""
-        rising = self.cu_edge.update(cu)
+        rising, cv = self.cu_edge.update(cu), self.cv
         if r:
-            self.cv = 0
-        elif rising and self.cv < CV_MAX:
-            self.cv += 1
-        self.q = self.cv >= pv
+            cv = 0
+        elif rising and cv < CV_MAX:
+            cv += 1
+        self.cv, self.q = cv, cv >= pv
         return self.q
 
 
@@ -53,12 +54,12 @@ class CTD(Record):
 
     def update(self, cd: bool, ld: bool, pv: int) -> bool:
         """Call once a scan. Returns `q`."""
-        rising = self.cd_edge.update(cd)
+        rising, cv = self.cd_edge.update(cd), self.cv
         if ld:
-            self.cv = pv
-        elif rising and self.cv > CV_MIN:
-            self.cv -= 1
-        self.q = self.cv <= 0
+            cv = pv
+        elif rising and cv > CV_MIN:
+            cv -= 1
+        self.cv, self.q = cv, cv <= 0
         return self.q
 
 
@@ -78,15 +79,14 @@ class CTUD(Record):
 
     def update(self, cu: bool, cd: bool, r: bool, ld: bool, pv: int) -> int:
         """Call once a scan. Returns `cv`."""
-        up, down = self.cu_edge.update(cu), self.cd_edge.update(cd)
+        up, down, cv = self.cu_edge.update(cu), self.cd_edge.update(cd), self.cv
         if r:
-            self.cv = 0
+            cv = 0
         elif ld:
-            self.cv = pv
-        elif up and not down and self.cv < CV_MAX:
-            self.cv += 1
-        elif down and not up and self.cv > CV_MIN:
-            self.cv -= 1
-        self.qu = self.cv >= pv
-        self.qd = self.cv <= 0
-        return self.cv
+            cv = pv
+        elif up and not down and cv < CV_MAX:
+            cv += 1
+        elif down and not up and cv > CV_MIN:
+            cv -= 1
+        self.cv, self.qu, self.qd = cv, cv >= pv, cv <= 0
+        return cv
