@@ -13,7 +13,7 @@ import numpy as np
 from bench import programs
 from bench.native import built
 from bench.registry import Bench, Pair, Round, subject
-from cellrt.assembly import Assembly, Schedule
+from cellrt.assembly import Assembly, Pace, Schedule
 from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.entry import addresses
 from cellrt.image import Image
@@ -47,6 +47,7 @@ WORKLOADS: Mapping[str, tuple[type[Record], str, Mapping[str, tuple[str, ...]]]]
 @cached_njit
 def many_scans(
     schedule: Schedule,
+    pace: Pace,
     entries: Ints,
     base: int,
     image: Views,
@@ -62,7 +63,8 @@ def many_scans(
         image.words[bits_at] = word
         if real_at > 0:
             image.reals[real_at] = (word & 1023) * 0.0625
-        solve(schedule, entries, base, image, scan * PERIOD_NS, scan, PERIOD_NS * 1e-9)
+        now_ns, dt_s = scan * PERIOD_NS, PERIOD_NS * 1e-9
+        solve(schedule, pace, entries, base, image, now_ns, scan, dt_s, None)
 
 
 class Scanned:
@@ -71,7 +73,8 @@ class Scanned:
     def __init__(
         self, schedule: Schedule, entries: Ints, image: Views, bits_at: int, real_at: int
     ) -> None:
-        self._state = schedule, entries, image.words.ctypes.data, image, bits_at, real_at
+        pace = Pace(np.ones(1, np.int64), np.zeros(1, np.int64))
+        self._state = schedule, pace, entries, image.words.ctypes.data, image, bits_at, real_at
         self._bits = INPUTS
         self._scan = 0
 
@@ -115,8 +118,8 @@ class Theirs(Scanned):
 
     def __init__(self, library: ctypes.CDLL, name: str, compared: int, real: bool) -> None:
         head = views(np.zeros(HEAD_WORDS, np.int64))
-        row = np.array([[0, 0, 1, 1, 2]], np.int64)
-        schedule = Schedule(row[:0], row, np.zeros((0, 3), np.int64), np.zeros((0, 3), np.int64))
+        row, task = np.array([[0, 0, 1, 2, 0]], np.int64), np.array([[1, 0, 1]], np.int64)
+        schedule = Schedule(row[:0], row, task, task[:0], task[:0])
         address = ctypes.cast(library[name], ctypes.c_void_p).value
         library[f"{name}_begin"]()
         super().__init__(schedule, np.array([address], np.int64), head, 3, 4 if real else 0)
@@ -136,10 +139,9 @@ def compared_with_c(name: str, scans: int) -> Iterator[Round]:
         library = ctypes.CDLL(str(built("programs.c", Path(folder), "-shared", "-fPIC")))
         ours = Ours(program, compared)
         theirs = Theirs(library, function, ours.told().size, "x" in program.fields)
-        both: tuple[Ours, Theirs] = (ours, theirs)
 
         def one_round() -> Mapping[str, Pair]:
-            pair = Pair(*(each.scan_ns(scans) for each in both))
+            pair = Pair(ours.scan_ns(scans), theirs.scan_ns(scans))
             if not np.array_equal(ours.told(), theirs.told()):
                 raise ArithmeticError(f"{name}: cellrt and C have computed different things")
             return {name: pair}

@@ -9,3 +9,4 @@ CELLS = ROOT / "cells"
 STATION = CELLS / "print_station.toml"
 SMT_LINE = CELLS / "smt_line.toml"
 IDLE = Path(__file__).with_name("idle.toml")
+BUSY = Path(__file__).with_name("busy.toml")

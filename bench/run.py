@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench import logic, naive, opcua_changes, recorder, starts, twin
+from bench import cells, cycle, logic, naive, opcua_changes, recorder, starts, twin, wake
 from bench.registry import SUBJECTS, NotHere, Result, Subject, measure
 
-MODULES = (logic, twin, recorder, starts, naive, opcua_changes)
+MODULES = (wake, logic, cycle, cells, twin, recorder, starts, naive, opcua_changes)
 """Each registers its subjects when it is imported; they run in this order."""
 
 
@@ -63,7 +63,7 @@ def number(value: float | None) -> str:
 HEAD = ("bench", "unit", "ours", "reference", "", "ratio", "rounds", "steal ticks")
 
 
-def cells(each: Result) -> tuple[str, ...]:
+def row_of(each: Result) -> tuple[str, ...]:
     """A result as a row under HEAD."""
     figures = (number(each.ours), number(each.reference))
     rest = (each.bench.reference, number(each.ratio), str(len(each.pairs)), str(each.steal_ticks))
@@ -74,11 +74,11 @@ def table(results: Sequence[Result]) -> Table:
     """For a terminal."""
     shown = Table(*HEAD)
     for each in results:
-        shown.add_row(*cells(each))
+        shown.add_row(*row_of(each))
     return shown
 
 
 def markdown(results: Sequence[Result]) -> str:
     """For a page."""
-    rows = [HEAD, ("---",) * len(HEAD), *map(cells, results)]
+    rows = [HEAD, ("---",) * len(HEAD), *map(row_of, results)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -70,7 +70,7 @@ def test_ratio_is_of_medians_round_by_round() -> None:
 def test_what_stands_alone_has_no_ratio() -> None:
     told = Result(Bench("start_cold", "s"), 0, [Pair(2.0)])
     assert told.reference is None and told.ratio is None
-    assert run.cells(told) == ("start_cold", "s", "2", "", "", "", "1", "0")
+    assert run.row_of(told) == ("start_cold", "s", "2", "", "", "", "1", "0")
 
 
 def test_spreads_merged_keep_every_value() -> None:
