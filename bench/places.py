@@ -10,3 +10,4 @@ STATION = CELLS / "print_station.toml"
 SMT_LINE = CELLS / "smt_line.toml"
 IDLE = Path(__file__).with_name("idle.toml")
 BUSY = Path(__file__).with_name("busy.toml")
+REACTION = Path(__file__).with_name("reaction.toml")

@@ -1,0 +1,156 @@
+"""From an edge of an input on the wire to that of its output on the wire, over Modbus TCP.
+
+Ours is a line as `cellrt run` runs it: a cell that shows what it sees, scanned every 10 ms, its device
+polled every 10 ms. Beside it stands a loop in C with nothing around it: read, compute, write, sleep to the
+next 10 ms. Both are masters of one device, which makes the edges at random moments and notes when each
+master's coil has followed; so both meet the very same edges, and what the machine does meanwhile.
+
+What it may take at most, P being the poll period, S the scan's, T a round trip:
+
+* The bound: P + S + S + P + 2 T. An edge just missed is read a poll later, a sample just missed is taken
+  in a scan later, the scan may last as long as its period, and what it says is written a poll later.
+* OpenPLC's order (its runtime 3, `modbus_master.cpp`): a thread reads all inputs, then writes all outputs,
+  then sleeps P; scans come when they come. What was read in one turn is written in a later one, the first
+  that comes S or less after it: (P + 2 T) x (1 + ceil(S / (P + 2 T))), 2 P and the round trips at best.
+* Ours reads just before a scan, by a lead L that is learned, and writes what the scan changed right behind
+  it: P + L + 2 T.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from bench.native import built
+from bench.places import REACTION, ROOT
+from bench.registry import Bench, Pair, Round, Spread, subject
+from cellrt.wire import Floats
+
+PERIOD_NS = 10_000_000
+EDGES, QUICK_EDGES = 300, 20
+STARTS_WITHIN = 120
+"""Edges of a second each, in which the line comes to follow them."""
+ENDS_WITHIN_S = 30
+MS = 1e6
+
+
+class Device:
+    """The device of both masters."""
+
+    def __init__(self, program: Path) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([str(program)], stdin=pipe, stdout=pipe, text=True)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._to: IO[str] = self._process.stdin
+        self._from: IO[str] = self._process.stdout
+        self.port = int(self._from.readline())
+        self._seed = 0
+
+    def edges(self, count: int, coils: int) -> Floats:
+        """How long after each of `count` edges the first `coils` coils followed, in ms.
+
+        float64[count, coils]; negative where one did not follow in a second.
+        """
+        self._seed += 1
+        self._to.write(f"{count} {self._seed} {PERIOD_NS} {coils}\n")
+        self._to.flush()
+        rows = [self._from.readline().split() for _ in range(count)]
+        return np.array(rows, np.float64) / MS
+
+    def end(self) -> None:
+        """It ends when it is not spoken to any more."""
+        self._to.close()
+        self._process.wait()
+        self._from.close()
+
+
+@contextmanager
+def device(program: Path) -> Iterator[Device]:
+    """The device, until the block ends."""
+    made = Device(program)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@contextmanager
+def line(folder: Path, port: int) -> Iterator[None]:
+    """The line, with its device on `port`."""
+    path = folder / REACTION.name
+    path.write_text(REACTION.read_text().replace("127.0.0.1:502", f"127.0.0.1:{port}"))
+    device_map = REACTION.with_name("reaction_io.toml")
+    (folder / device_map.name).write_text(device_map.read_text())
+    command = [sys.executable, "-c", "from cellrt.app.cli import main; main()", "run", str(path)]
+    env = {**os.environ, "CELLRT_STATE_DIR": str(folder / "state"), "PYTHONPATH": str(ROOT)}
+    with (folder / "told").open("w") as told:
+        process = subprocess.Popen(
+            [*command, "--opcua-port", "0"], env=env, stdout=told, stderr=subprocess.STDOUT
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def loop_in_c(program: Path, port: int) -> Iterator[None]:
+    """The loop, writing the second coil."""
+    process = subprocess.Popen([str(program), str(port), str(PERIOD_NS), "1"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def spread(values: Floats) -> Spread:
+    """Single values, counted."""
+    found, counts = np.unique(values, return_counts=True)
+    return Spread(found, counts.astype(np.float64))
+
+
+@subject(Bench("reaction_p50", "ms", "C loop"), Bench("reaction_p999", "ms", "C loop"))
+def reaction(quick: bool) -> Iterator[Round]:
+    """The median, and what one edge in a thousand takes longer than: nearly the worst of a round."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        served = stack.enter_context(device(built("reaction_device.c", folder)))
+        stack.enter_context(line(folder, served.port))
+        until_following(served, folder)
+        stack.enter_context(loop_in_c(built("reaction_loop.c", folder), served.port))
+        served.edges(QUICK_EDGES, coils=2)
+
+        def one_round() -> Mapping[str, Pair]:
+            took_ms = served.edges(QUICK_EDGES if quick else EDGES, coils=2)
+            if (took_ms < 0).any():
+                raise RuntimeError(f"an output did not follow: {(folder / 'told').read_text()}")
+            p50, p999 = (np.quantile(took_ms, share, axis=0).tolist() for share in (0.5, 0.999))
+            ours, reference = (spread(each) for each in took_ms.T)
+            return {
+                "reaction_p50": Pair(*p50, ours, reference),
+                "reaction_p999": Pair(*p999),
+            }
+
+        yield one_round
+
+
+def until_following(served: Device, folder: Path) -> None:
+    """Wait for the line: it starts, its device is known, its cell executes."""
+    for _ in range(STARTS_WITHIN):
+        if served.edges(1, coils=1)[0, 0] >= 0:
+            return
+    raise RuntimeError(f"the line does not follow: {(folder / 'told').read_text()}")
