@@ -138,10 +138,13 @@ def reaction(quick: bool) -> Iterator[Round]:
             took_ms = served.edges(QUICK_EDGES if quick else EDGES, coils=2)
             if (took_ms < 0).any():
                 raise RuntimeError(f"an output did not follow: {(folder / 'told').read_text()}")
-            p50, p999 = (np.quantile(took_ms, share, axis=0).tolist() for share in (0.5, 0.999))
-            ours, reference = (spread(each) for each in took_ms.T)
+            ours, reference = took_ms.T
+            p50, p999 = (
+                (float(np.quantile(ours, share)), float(np.quantile(reference, share)))
+                for share in (0.5, 0.999)
+            )
             return {
-                "reaction_p50": Pair(*p50, ours, reference),
+                "reaction_p50": Pair(*p50, spread(ours), spread(reference)),
                 "reaction_p999": Pair(*p999),
             }
 

@@ -1,6 +1,7 @@
 """The process `io`: field devices to the scan and back. It copies; it never makes a value up.
 
-One task a device, each at its own pace; a device that does not answer delays no other.
+One task a device, each at its own pace; a device that does not answer delays no other. A device is asked
+just before a scan; what that scan changed goes out right behind it, at most once between two polls.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import asyncio
 import contextlib
 import logging
 import random
+import selectors
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 import structlog
@@ -21,6 +24,7 @@ from cellrt.drivers.open import open_driver
 from cellrt.runtime.child import Station, take_station, to_stderr
 from cellrt.runtime.realtime import IO_PRIORITY, become_prompt
 from cellrt.runtime.region import HEALTH_WORDS, Health
+from cellrt.runtime.turns import Lead, Scans
 from cellrt.scan.histogram import BINS, count
 from cellrt.scan.latch import IO_HEAD, frame_words
 from cellrt.scan.plan import Sample
@@ -34,12 +38,18 @@ BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 STARTING_S = 60.0
 """A device that has not answered yet may still be starting, for so long after io began to ask for it."""
 
+SCANNED_S = 1e-4
+"""When io first looks for what a scan said, behind the moment at which that was due."""
+
 LAST_WORDS_S = 1.0
 """How long a stopping line tries to tell its devices the outputs at rest."""
 
 
 class Exchange:
-    """The frames to and from the scan, shared by all devices' tasks of this process."""
+    """The frames to and from the scan, shared by all devices' tasks of this process.
+
+    Behind the scan that takes a frame in, everyone in `hearers` is called.
+    """
 
     def __init__(self, station: Station) -> None:
         section = station.region.section
@@ -48,15 +58,32 @@ class Exchange:
         self.frame: Ints = np.zeros(frame_words(station.plan), np.int64)
         self.outputs: Ints = np.zeros(station.plan.output_words, np.int64)
         self._from_scan.recall(self.outputs)
+        self.scans = Scans(station)
+        self.hearers: list[Callable[[], None]] = []
+        self._listens = False
 
-    def newest_outputs(self) -> Ints:
-        """What the scan said last."""
+    def take_outputs(self) -> None:
+        """What the scan said last, into `outputs`."""
         self._from_scan.take(self.outputs)
-        return self.outputs
 
     def publish(self) -> None:
         """The frame as it stands, to the scan."""
         self._to_scan.publish(self.frame)
+        if not self._listens and self.scans.is_known():
+            self._listens = True
+            loop = asyncio.get_running_loop()
+            scan = self.scans.first_after(loop.time())
+            loop.call_at(self.scans.due_s(scan) + SCANNED_S, self._listen, scan, SCANNED_S)
+
+    def _listen(self, scan: int, after_s: float) -> None:
+        """Look whether that scan is done, else ever more rarely; not into the next one's time."""
+        self.take_outputs()
+        if self.outputs[0] < scan and 2 * after_s < self.scans.period_s:
+            asyncio.get_running_loop().call_later(after_s, self._listen, scan, 2 * after_s)
+            return
+        self._listens = False
+        for hear in self.hearers:
+            hear()
 
 
 class DeviceTask:
@@ -68,6 +95,9 @@ class DeviceTask:
         self._raw = exchange.frame[at + IO_HEAD : at + IO_HEAD + sample.raw]
         self._inputs: Ints = np.zeros(sample.raw, np.int64)
         self._outputs: Ints = np.zeros(1 + len(sample.device.map.outputs), np.int64)
+        self._wanted = exchange.outputs[sample.output_base :][: self._outputs.size - 1]
+        self._rest: asyncio.Future[bool] | None = None
+        exchange.hearers.append(self._hear)
         number = station.plan.samples.index(sample)
         self._rtt = station.region.section("rtt").words[number * BINS : (number + 1) * BINS]
         self._health = station.region.section("io").words[number * HEALTH_WORDS :][:HEALTH_WORDS]
@@ -75,6 +105,7 @@ class DeviceTask:
         heartbeat = sample.device.map.heartbeat
         self._wrap = heartbeat.wire.high if heartbeat else 0
         self._period_s = sample.device.poll_ms / 1e3
+        self._lead = Lead(most_s=self._period_s)
         device = sample.device
         address = station.order.addresses.get(device.name, device.address)
         timeout_s = min(max(device.stale_ms / 2e3, 0.02), 1.0)
@@ -107,17 +138,49 @@ class DeviceTask:
                 await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
 
     async def _poll(self) -> None:
-        due_s = time.monotonic()
+        """Exchange so that samples come just before scans; between two of them once more when a scan has
+        changed an output."""
+        due_s = asked_s = time.monotonic()
         while True:
             await self.exchange_once()
-            due_s = max(due_s + self._period_s, time.monotonic())
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            now_s = time.monotonic()
+            self._lead.learn(now_s - asked_s)
+            due_s = max(due_s + self._period_s, now_s + self._lead.s)
+            scan_s = self._exchange.scans.nearest_s(due_s, self._period_s)
+            asked_s = max(scan_s - self._lead.s, now_s)
+            if await self._changed(asked_s):
+                await self.exchange_once()
+                asked_s = max(asked_s, time.monotonic())
+                await asyncio.sleep(asked_s - time.monotonic())
+
+    async def _changed(self, until_s: float) -> bool:
+        """Wait until then, or until an output is to be another than was sent last; whether one is."""
+        if self._is_behind():
+            return True
+        loop = asyncio.get_running_loop()
+        self._rest = loop.create_future()
+        alarm = loop.call_at(until_s, self._wake, False)
+        try:
+            return await self._rest
+        finally:
+            alarm.cancel()
+
+    def _hear(self) -> None:
+        if self._is_behind():
+            self._wake(True)
+
+    def _wake(self, changed: bool) -> None:
+        if self._rest is not None and not self._rest.done():
+            self._rest.set_result(changed)
+
+    def _is_behind(self) -> bool:
+        return bool((self._outputs[1:] != self._wanted).any())
 
     async def exchange_once(self) -> None:
         """One exchange: the scan's newest outputs there, a whole sample back. Raises DeviceError."""
-        outputs, base = self._exchange.newest_outputs(), self._sample.output_base
-        self._outputs[0] = outputs[0] & self._wrap
-        self._outputs[1:] = outputs[base : base + self._outputs.size - 1]
+        self._exchange.take_outputs()
+        self._outputs[0] = self._exchange.outputs[0] & self._wrap
+        self._outputs[1:] = self._wanted
         sent_ns = time.monotonic_ns()
         await self._driver.exchange(self._outputs, self._inputs)
         arrived_ns = time.monotonic_ns()
@@ -172,7 +235,16 @@ def main() -> None:
     """Serve the devices of the line."""
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # a DeviceError says it
     to_stderr()
-    asyncio.run(serve(take_station(Role.IO)))
+    with asyncio.Runner(loop_factory=to_the_microsecond) as runner:
+        runner.run(serve(take_station(Role.IO)))
+
+
+def to_the_microsecond() -> asyncio.AbstractEventLoop:
+    """A loop on select(), which knows microseconds: on epoll() every wait ends on a whole millisecond.
+
+    select() has room for a thousand connections.
+    """
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
 if __name__ == "__main__":

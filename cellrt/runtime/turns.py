@@ -1,0 +1,68 @@
+"""When io speaks with a device: just before a scan, and once more right behind it.
+
+A sample that lies there until a scan takes it in is as much older, and an output that lies there until the
+next poll is as much later. So a device is asked so early that its answer comes just before a scan.
+"""
+
+from __future__ import annotations
+
+import math
+
+from cellrt.runtime.child import Station
+from cellrt.runtime.region import Status
+
+RARE = 99
+"""One answer in a hundred may take longer than what is taken for a device's: see `Lead.learn`."""
+
+
+class Scans:
+    """Which scan is due when, on the monotonic clock in s. Nothing is known before the first is due."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+
+    def is_known(self) -> bool:
+        """Whether there is a scan process, or was one."""
+        return int(self._station.status[Status.START_NS]) != 0
+
+    @property
+    def _start_s(self) -> float:
+        return int(self._station.status[Status.START_NS]) * 1e-9
+
+    @property
+    def period_s(self) -> float:
+        """From one scan to the next."""
+        return self._station.wall_period_ns * 1e-9
+
+    def due_s(self, scan: int) -> float:
+        """When a scan is due."""
+        return self._start_s + scan * self.period_s
+
+    def first_after(self, moment_s: float) -> int:
+        """The first scan that is due after a moment."""
+        return math.floor((moment_s - self._start_s) / self.period_s) + 1
+
+    def nearest_s(self, moment_s: float, apart_s: float) -> float:
+        """When the scan nearest to a moment is due. The moment itself, where moments that are `apart_s`
+        apart would meet one scan twice, or nothing is known of scans."""
+        if not self.is_known() or apart_s < self.period_s:
+            return moment_s
+        return self.due_s(round((moment_s - self._start_s) / self.period_s))
+
+
+class Lead:
+    """How long before a scan a device is asked: as long as its answers take, waking up included.
+
+    A decaying quantile, as the scan's spin has it: it rises by RARE parts, each a 1024th of it, when an
+    answer took longer, else it falls by one, and so comes to rest where one in a hundred takes longer.
+    A stall moves it no more than an answer that was just a little slow. Never more than `most_s`.
+    """
+
+    def __init__(self, most_s: float, s: float = 1e-3) -> None:
+        self._most_s = most_s
+        self.s = min(s, most_s)
+
+    def learn(self, took_s: float) -> None:
+        """An answer was there `took_s` after it was time to ask."""
+        part_s = self.s / 1024
+        self.s = min(self.s + (RARE * part_s if took_s > self.s else -part_s), self._most_s)
