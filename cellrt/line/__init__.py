@@ -10,7 +10,7 @@ unattended = false                 # may restart by itself when armed locally
 [devices.coupler]
 map = "coupler.toml"               # beside this file, else beside the module of one of the cells
 address = "192.168.1.20:502"       # OPC UA: "opc.tcp://192.168.1.30:4840"
-poll_ms = 10
+poll_ms = 10                       # asked so often; told at once what changed, once between two polls
 stale_ms = 200                     # no fresh sample for so long: bad
 recover_ms = 500                   # good for so long before it counts again
 sim = "hw_sim.coupler:Coupler"     # what stands in for it with --sim
