@@ -37,7 +37,8 @@ import numpy as np
 
 from bench.native import built
 from bench.places import REACTION, ROOT
-from bench.registry import Bench, NotHere, Pair, Round, Spread, subject
+from bench.registry import Bench, NotHere, Pair, Round, subject
+from bench.wake import percentile, spread_of
 from cellrt.wire import Floats
 
 PERIOD_NS = 10_000_000
@@ -125,15 +126,9 @@ def loop_in_c(program: Path, port: int) -> Iterator[None]:
         process.wait()
 
 
-def spread(values: Floats) -> Spread:
-    """Single values, counted."""
-    found, counts = np.unique(values, return_counts=True)
-    return Spread(found, counts.astype(np.float64))
-
-
 @subject(Bench("reaction_p50", "ms", "C loop"), Bench("reaction_p999", "ms", "C loop"))
 def reaction(quick: bool) -> Iterator[Round]:
-    """The median, and what one edge in a thousand takes longer than: nearly the worst of a round."""
+    """The median, and what one edge in a thousand takes longer than: the worst of a round."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         served = stack.enter_context(device(built("reaction_device.c", folder)))
@@ -149,13 +144,10 @@ def reaction(quick: bool) -> Iterator[Round]:
                 raise NotHere("no moment in which the host leaves this machine alone")
             if (took_ms < 0).any():
                 raise RuntimeError(f"an output did not follow: {(folder / 'told').read_text()}")
-            ours, reference = took_ms.T
-            p50, p999 = (
-                (float(np.quantile(ours, share)), float(np.quantile(reference, share)))
-                for share in (0.5, 0.999)
-            )
+            ours, theirs = (spread_of(each) for each in took_ms.T)
+            p50, p999 = ([percentile(s, share) for s in (ours, theirs)] for share in (0.5, 0.999))
             return {
-                "reaction_p50": Pair(*p50, spread(ours), spread(reference)),
+                "reaction_p50": Pair(*p50, ours, theirs),
                 "reaction_p999": Pair(*p999),
             }
 
