@@ -145,10 +145,9 @@ def reaction(quick: bool) -> Iterator[Round]:
             if (took_ms < 0).any():
                 raise RuntimeError(f"an output did not follow: {(folder / 'told').read_text()}")
             ours, theirs = (spread_of(each) for each in took_ms.T)
-            p50, p999 = ([percentile(s, share) for s in (ours, theirs)] for share in (0.5, 0.999))
             return {
-                "reaction_p50": Pair(*p50, ours, theirs),
-                "reaction_p999": Pair(*p999),
+                "reaction_p50": Pair(percentile(ours, 0.5), percentile(theirs, 0.5), ours, theirs),
+                "reaction_p999": Pair(percentile(ours, 0.999), percentile(theirs, 0.999)),
             }
 
         yield one_round
