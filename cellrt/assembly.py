@@ -7,7 +7,7 @@ So no member sees another's memory, and the order of the members changes nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -38,6 +38,16 @@ class Assembly:
     def layout(self) -> Layout:
         """Members first, in order of declaration, then links."""
         return Layout({**self.members, **self.links})
+
+    def side_by_side(self, prefixes: Sequence[str]) -> Assembly:
+        """The same assembly once for each prefix, which stands before every name in it."""
+        return Assembly(
+            {p + name: kind for p in prefixes for name, kind in self.members.items()},
+            {p + name: kind for p in prefixes for name, kind in self.links.items()},
+            tuple((p + a, p + b) for p in prefixes for a, b in self.to_links),
+            tuple((p + a, p + b) for p in prefixes for a, b in self.to_members),
+            {p + name: n for p in prefixes for name, n in self.every.items()},
+        )
 
     def types(self) -> list[type[Record]]:
         """Each record type once; the index is its number in `Schedule.rows`."""

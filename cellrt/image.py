@@ -6,6 +6,7 @@ between them. Both are scanned by the same compiled loop.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -56,9 +57,11 @@ class Layout:
 
     def tags(self) -> Iterator[Leaf]:
         """Every scalar tag of every instance, named `instance.path`."""
-        for name, kind in self.instances.items():
-            for path, _ in leaves(kind):
-                yield self.find(f"{name}.{path}")
+        instances: Mapping[str, Any] = self.instances
+        for name, kind in instances.items():
+            at = self.offsets[name]
+            for leaf in _tags_of(kind):
+                yield Leaf(f"{name}.{leaf.path}", at + leaf.offset, leaf.field)
 
     @property
     def hash(self) -> str:
@@ -67,6 +70,12 @@ class Layout:
         for leaf in self.tags():
             digest.update(f"{leaf.path} {leaf.field.kind.__name__} {leaf.offset}\n".encode())
         return digest.hexdigest()
+
+
+@functools.cache
+def _tags_of(kind: Any) -> tuple[Leaf, ...]:
+    """The tags of a record type, which is long at finding them."""
+    return tuple(find(kind, path) for path, _ in leaves(kind))
 
 
 class Image:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from cellrt.figures import Figures, Times
-from cellrt.handover import Route
-from cellrt.narrate import Entry, Narrator, sentence
+from cellrt.figures import Times
+from cellrt.narrate import Entry, Narrator, canonical, sentence, subject_of
 from cellrt.scan.plan import Plan
+from cellrt.tally import Tally
 from cellrt.wire import Ints
 
 _SCHEMA = """
@@ -35,30 +34,19 @@ class JournalError(Exception):
     """The journal cannot be opened or written; the message names the file and the reason."""
 
 
-class Journal:
-    """Appends events. `path` None keeps them in memory (twin and tests).
-
-    `boards` counts what the first cells handed on, entered, and what left the line: completed, rejected
-    (failed), rework (to be repaired) and scrapped (to be taken out by hand). `forces` are what is forced
-    by the last event, by tag. `figures` are the units' times and speeds.
-    """
+class Journal(Tally):
+    """Appends events, to the file at `path`; None keeps them in memory. Counts go on from what is written."""
 
     def __init__(
         self, plan: Plan, path: Path | None = None, epoch: int = 1, before: Times | None = None
     ) -> None:
         """`before`: the units' times of earlier runs. Raises JournalError."""
+        super().__init__(plan, before)
         self._narrator = Narrator(plan)
         self._path = path
         self.epoch = epoch
         self.last_number = 0
         self._digest = hashlib.sha256()
-        self.boards: Counter[str] = Counter()
-        self.departed: Counter[str] = Counter()
-        self.forces: dict[str, Entry] = {}
-        self.figures = Figures(plan.cells, before)
-        fed = {h.downstream.partition(".")[0] for h in plan.line.handovers}
-        feeding = {h.upstream.partition(".")[0] for h in plan.line.handovers}
-        self._first = feeding - fed
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -97,7 +85,7 @@ class Journal:
     def _write(self, records: list[Numbered]) -> None:
         """Numbers, epochs and entries, all of them or none."""
         rows = [
-            (number, epoch, e["t_ns"], e["event"], _subject(e), canonical(e))
+            (number, epoch, e["t_ns"], e["event"], subject_of(e), canonical(e))
             for number, epoch, e in records
         ]
         try:
@@ -110,7 +98,7 @@ class Journal:
             raise JournalError(f"journal {self._path}: {error}") from error
         for (self.last_number, self.epoch, entry), (*_, line) in zip(records, rows, strict=True):
             self._digest.update(line.encode() + b"\n")
-            self._count(entry)
+            self.count(entry)
 
     def entries(self, last: int = 50, subject: str | None = None) -> list[Entry]:
         """The last events, oldest first; of one cell, handover or device when `subject` says so."""
@@ -133,23 +121,7 @@ class Journal:
         with closing(self._db.execute(query)) as rows:
             for self.last_number, self.epoch, line in rows:
                 self._digest.update(line.encode() + b"\n")
-                self._count(json.loads(line))
-
-    def _count(self, entry: Entry) -> None:
-        self.figures.hear(entry)
-        if entry["event"] == "BoardOut":
-            self.departed[entry["cell"]] += 1
-            if entry["cell"] in self._first:
-                self.boards["entered"] += 1
-        elif entry["event"] == "BoardLeft":
-            way = _WAYS.get(entry["route"])
-            self.boards[way or ("rejected" if entry["result"] == "Failed" else "completed")] += 1
-        elif entry["event"] == "Forced":
-            self.forces[entry["tag"]] = entry
-        elif entry["event"] == "Unforced":
-            self.forces.pop(entry["tag"], None)
-        elif entry["event"] == "Started":  # a scan that begins anew has none
-            self.forces.clear()
+                self.count(json.loads(line))
 
 
 def last_with(path: Path, wanted: Sequence[str]) -> int | None:
@@ -164,16 +136,3 @@ def last_with(path: Path, wanted: Sequence[str]) -> int | None:
     except sqlite3.Error as error:
         raise JournalError(f"journal {path}: {error}") from error
     return None
-
-
-_WAYS = {int(Route.REWORK): "rework", int(Route.REMOVAL): "scrapped"}
-
-
-def canonical(entry: Entry) -> str:
-    """One line of JSON, the same for the same event."""
-    return json.dumps(entry, sort_keys=True, separators=(",", ":"))
-
-
-def _subject(entry: Entry) -> str:
-    keys = ("cell", "handover", "device", "target", "tag")
-    return next((str(entry[k]) for k in keys if k in entry), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,11 @@ from cellrt.packml import Control, Mode, State
 from cellrt.scan.commands import Operation, Origin, Refusal
 from cellrt.scan.events import Event
 from cellrt.scan.plan import Plan
+
+_STEP, _HANDOVER = int(Event.STEP), int(Event.HANDOVER)
+_OF_BOARDS = (int(Event.BOARD_IN), int(Event.BOARD_OUT), int(Event.BOARD_LEFT))
+_PLACE = "?"
+"""Stands, in a line that is put together, for a board's id and the time. No name has it."""
 
 SUBJECTS = "cell", "handover", "device", "task"
 OF_TERMINALS = (Operation.FORCE, Operation.UNFORCE, Operation.JOG)
@@ -43,6 +49,7 @@ class Narrator:
         self._cells = plan.cells
         self._rules = {name: plan.rules(name) for name in plan.cells}
         self._steps = {name: cell.type.sequence.names for name, cell in plan.line.cells.items()}
+        self._lines: dict[tuple[int, ...], list[str]] = {}
         self._tell: dict[int, Callable[[int, int, int, int, int], Entry]] = {
             Event.STARTED: lambda k, a, b, c, d: {"epoch": a},
             Event.STATE: self._state,
@@ -73,11 +80,25 @@ class Narrator:
         told = self._tell[kind](subject, a, b, c, d)
         return {"t_ns": t_ns, "event": words(Event(kind)), **told}
 
-    def _gap(self, nbytes: int, first: int, last: int) -> Entry:
-        """What of a recording never came to disk, in logical time."""
-        period_s = self._plan.line.period_ns / 1e9
-        begin = "?" if first < 0 else f"{first * period_s:.3f} s"
-        return {"from": begin, "to": f"{last * period_s:.3f} s", "bytes": nbytes}
+    def line(self, row: Sequence[int]) -> str:
+        """One event as `canonical` writes it, put together from what is told again and again."""
+        _, t_ns, kind, subject, a, b, c, d = row
+        if kind in _OF_BOARDS:
+            board, key = a, (kind, subject, b, c, d)
+        elif kind == _HANDOVER:
+            board, key = c, (kind, subject, a, b, 0)
+        elif kind == _STEP:
+            board, key = 0, (kind, subject, a, b, 0)
+        else:
+            return canonical(self.tell(row))
+        parts = self._lines.get(key)
+        if parts is None:
+            entry = self.tell(row)
+            places = {k: _PLACE for k in ("board", "t_ns") if k in entry}
+            parts = self._lines[key] = canonical(entry | places).split(f'"{_PLACE}"')
+        if len(parts) == 2:
+            return f"{parts[0]}{t_ns}{parts[1]}"
+        return f"{parts[0]}{board}{parts[1]}{t_ns}{parts[2]}"
 
     def first_out(self, cell: str, number: int) -> str:
         """The name of the rule that tripped a cell first; empty when none did."""
@@ -88,6 +109,12 @@ class Narrator:
         """A step's name; empty for a cell without a sequence."""
         names = self._steps[cell]
         return names[step] if 0 <= step < len(names) else ""
+
+    def _gap(self, nbytes: int, first: int, last: int) -> Entry:
+        """What of a recording never came to disk, in logical time."""
+        period_s = self._plan.line.period_ns / 1e9
+        begin = "?" if first < 0 else f"{first * period_s:.3f} s"
+        return {"from": begin, "to": f"{last * period_s:.3f} s", "bytes": nbytes}
 
     def _state(self, k: int, before: int, after: int, cause: int, first_out: int) -> Entry:
         cell = self._cells[k]
@@ -170,6 +197,17 @@ class Narrator:
         terminal = self._plan.terminals[k]
         told: Entry = {"tag": terminal.name, "value": terminal.point.value(raw)}
         return told | ({"command": number} if number else {"expired": True})
+
+
+def canonical(entry: Entry) -> str:
+    """One line of JSON, the same for the same event."""
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"))
+
+
+def subject_of(entry: Entry) -> str:
+    """The cell, handover, device or tag that an event is of; for a command its target. "" for none."""
+    keys = ("cell", "handover", "device", "target", "tag")
+    return next((str(entry[k]) for k in keys if k in entry), "")
 
 
 def sentence(entry: Entry) -> str:

@@ -6,7 +6,8 @@ week is as deterministic as a scan.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 
@@ -133,6 +134,8 @@ class Supervisor:
         self.goal = Goal.REST
         self._heralds = [c for c in plan.cells if "warning_lamp" in plan.line.cells[c].type.fields]
         self._cannot_wait = _cannot_wait(plan)
+        self._numbers = {cell: number for number, cell in enumerate(plan.cells)}
+        self._states: dict[str, State] = {}
         self._answered: dict[str, int] = {}
         self._cleared: set[str] = set()
         self._worked: set[str] = set()
@@ -168,39 +171,53 @@ class Supervisor:
             self.restarts = 0
         self._take_up(Goal.RECOVER if self.goal in (Goal.RUN, Goal.RECOVER) else self.goal)
 
-    @property
-    def looks_at(self) -> list[str]:
-        """The tags on which its decisions rest while it does not wait. Until one of them changes, or another
-        goal is taken up, it has nothing more to say."""
-        return [f"{cell}.unit.{tag}" for cell in self._plan.cells for tag in LOOKS_AT]
+    def looks_at(self, cell: str) -> list[str]:
+        """The tags of a cell on which decisions rest while they do not wait: until one of them changes, or
+        another goal is taken up, there is nothing more to say."""
+        return [f"{cell}.unit.{tag}" for tag in LOOKS_AT]
 
     @property
     def waits(self) -> bool:
         """It waits for a moment and not for a change: to start a line that fell."""
         return self.goal is Goal.RECOVER
 
-    def decide(self, now_ns: int, read: Read) -> list[list[int]]:
-        """Commands for this moment, from the states that `read` shows."""
-        states = {c: State(int(read(f"{c}.unit.state"))) for c in self._plan.cells}
-        for cell, state in states.items():
-            self._watch(cell, state, read)
-        if self.goal is Goal.RUN and self._has_fallen(states, read):
+    def decide(
+        self, now_ns: int, read: Read, changed: AbstractSet[str] | None = None
+    ) -> list[list[int]]:
+        """Commands for this moment, from the states that `read` shows.
+
+        `changed` are the cells of which anything of what it `looks_at` has changed since it was asked last
+        with the same goal; None: perhaps all.
+        """
+        cells: Iterable[str] = self._plan.cells
+        if changed is not None and not self._goes_round(changed):
+            cells = sorted(changed, key=self._numbers.__getitem__)
+        for cell in cells:
+            self._states[cell] = State(int(read(f"{cell}.unit.state")))
+            self._watch(cell, self._states[cell], read)
+        if self.goal is Goal.RUN and self._has_fallen(self._states, read):
             self.fall(now_ns)
-        if self.goal is Goal.RECOVER and self._may_restart(now_ns, states, read):
+        if self.goal is Goal.RECOVER and self._may_restart(now_ns, self._states, read):
             self.restarts += 1
             self.restarted_ns = now_ns
             self._take_up(Goal.RUN)
-        commands = []
-        for number, (cell, state) in enumerate(states.items()):
-            if self.goal not in (Goal.STOP, Goal.ABORT) and in_hand(cell, read):
-                continue
-            wanted, since_ns = self._wanted(cell, state, states, read), _since_ns(cell, read)
-            if wanted is not None and self._answered.get(cell) != since_ns:
-                self._answered[cell] = since_ns
-                commands.append(
-                    self.commander.command(Operation.PACKML, number, int(wanted), now_ns)
-                )
-        return commands
+        return [command for cell in cells for command in self._command(cell, now_ns, read)]
+
+    def _goes_round(self, changed: AbstractSet[str]) -> bool:
+        """What changed in one cell counts for others: one that warns, or one that is to stop before them."""
+        return self.goal is not Goal.RUN or not changed.isdisjoint(self._heralds)
+
+    def _command(self, cell: str, now_ns: int, read: Read) -> list[list[int]]:
+        """The command that a cell gets now; none for one that has had it in this state."""
+        if self.goal not in (Goal.STOP, Goal.ABORT) and in_hand(cell, read):
+            return []
+        wanted = self._wanted(cell, self._states[cell], self._states, read)
+        since_ns = _since_ns(cell, read)
+        if wanted is None or self._answered.get(cell) == since_ns:
+            return []
+        self._answered[cell] = since_ns
+        number = self._numbers[cell]
+        return [self.commander.command(Operation.PACKML, number, int(wanted), now_ns)]
 
     def reached(self, read: Read) -> bool:
         """Every cell is where the goal wants it (or aborted, where only a person helps)."""

@@ -21,7 +21,7 @@ from cellrt.scan.plan import Plan
 from cellrt.scan.runner import Command, Runner
 from cellrt.scan.solve import solve
 from cellrt.scan.step import step
-from cellrt.scan.tables import EVENT_WORDS, EVENTS_A_SCAN, Tables, Work
+from cellrt.scan.tables import EVENT_WORDS, Tables, Work
 from cellrt.scan.watch import Watch, moved
 from cellrt.tags import WORD, Leaf
 from cellrt.wire import (
@@ -37,11 +37,13 @@ from cellrt.wire import (
     wiring,
 )
 
-EVENTS_A_RUN = 16 * EVENTS_A_SCAN
+SCANS_OF_EVENTS = 16
+"""A run ends at the latest when so many scans have had as many events as a scan can have."""
+
 LOOK_EVERY = 10
 """What is watched is looked at every so many scans."""
 
-NOTHING = Watch(np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64))
+NOTHING = Watch(np.zeros((0, 4), np.int64))
 
 
 class Plant(NamedTuple):
@@ -111,7 +113,7 @@ def run(
     for after `look_in` scans and then every `LOOK_EVERY`. Commands count for the first scan only.
     """
     count, done = 0, 0
-    while done < scans and count + EVENTS_A_SCAN <= events.shape[0]:
+    while done < scans and count + w.events.shape[0] <= events.shape[0]:
         now_ns = (scan + done) * period_ns
         exchange_in(plant, inputs, input_reals, scan + done)
         step(t, w, entries, base, inputs, input_reals, now_ns, scan + done, epoch, None)
@@ -153,7 +155,9 @@ class Twin:
         self.plant_image = plant_image
         self.plant = join(plan, plant, plant_image, maps, addresses(plant.types(), progress))
         self.forced: dict[int, int] = {}
-        self._events = np.zeros((EVENTS_A_RUN, EVENT_WORDS), np.int64)
+        self._waiting: list[Command] = []
+        room = self.runner.work.events.shape[0]
+        self._events = np.zeros((SCANS_OF_EVENTS * room, EVENT_WORDS), np.int64)
 
     def run(
         self, scans: int, commands: Sequence[Command] = (), watched: Watch = NOTHING
@@ -161,15 +165,16 @@ class Twin:
         """Run `scans` scans, or fewer: up to the look at which one of the `watched` tags has moved.
 
         Yields the events in batches, as copies. `commands` enter the first scan, those that find no room
-        in it the next ones.
+        in it the next ones, if need be of the next run.
         """
         r = self.runner
+        self._waiting += commands
         first, stop = r.scan, False
         while not stop and (left := first + scans - r.scan) > 0:
-            commands = commands[r.set_commands(commands) :]
+            self._waiting = self._waiting[r.set_commands(self._waiting) :]
             look_in = LOOK_EVERY - (r.scan - first) % LOOK_EVERY
             if r.compiled:
-                scans_now = 1 if commands else left
+                scans_now = 1 if self._waiting else left
                 events, stop = self._run_compiled(scans_now, watched, look_in)
             else:
                 events = self.step()

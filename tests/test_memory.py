@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from cellrt import retained
 from cellrt.handover import Route
-from cellrt.journal import Journal, JournalError, canonical
+from cellrt.journal import Journal, JournalError
 from cellrt.line.load import load_line
-from cellrt.narrate import Narrator, sentence, upper, words
+from cellrt.narrate import Narrator, canonical, sentence, upper, words
 from cellrt.scan.commands import Operation, Refusal
 from cellrt.scan.events import Event
 from cellrt.scan.plan import Plan

@@ -32,9 +32,9 @@ from typer.testing import CliRunner, Result
 
 from cellrt.app.cli import app
 from cellrt.app.simulate import VirtualLine
-from cellrt.journal import canonical
 from cellrt.line.load import load_line
 from cellrt.line.modbus_map import modbus_map
+from cellrt.narrate import canonical
 from cellrt.packml import Command, Mode, State
 from cellrt.supervisor import Goal
 

@@ -58,6 +58,10 @@ def save(path: Path) -> list[str]:
     what it was when this began. Returns the tags written. Raises as `differences` does.
     """
     line = load_line(path)
+    if line.copied:
+        raise UsageError(
+            f"{path} is copies of {line.copied}; write what all of them are to have there"
+        )
     _, found = differences(line)
     document: Any = tomlkit.parse(line.text)
     written = []

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from cellrt.assembly import Assembly
+from cellrt.chronicle import Chronicle
 from cellrt.compiler.entry import Progress
 from cellrt.image import Image
-from cellrt.journal import Journal
 from cellrt.line.resolve import resolve
 from cellrt.line.spec import LineSpec
 from cellrt.scan.commands import Origin
 from cellrt.scan.plan import Plan
-from cellrt.scan.watch import watch
+from cellrt.scan.watch import news, watch
 from cellrt.supervisor import Commander, Goal, Supervisor
 from cellrt.tags import Scalar
 from cellrt.twin import LOOK_EVERY, Twin
@@ -29,10 +28,16 @@ def simulated_devices(line: LineSpec) -> dict[str, type[SimDevice]]:
 
 def simulated_plant(line: LineSpec, seed: int) -> tuple[Assembly, Image]:
     """The plant of a line, its memory sown with `seed`."""
-    assembly = assemble(simulated_devices(line), line.sim.belts, line.sim.power, line.sim.wires)
+    sim, first = line.sim, line.sim.prefixes[0]
+    devices = {
+        name.removeprefix(first): kind
+        for name, kind in simulated_devices(line).items()
+        if name.startswith(first)
+    }
+    assembly = assemble(devices, sim.belts, sim.power, sim.wires).side_by_side(sim.prefixes)
     image = Image(assembly.layout)
     sow(image, seed)
-    set_out(image, line.sim.start)
+    set_out(image, {p + tag: value for p in sim.prefixes for tag, value in sim.start.items()})
     return assembly, image
 
 
@@ -45,16 +50,17 @@ class VirtualLine:
         *,
         seed: int | None = None,
         compiled: bool = True,
-        journal: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.plan = Plan(line)
         assembly, image = simulated_plant(line, line.seed if seed is None else seed)
         maps = {name: kind.device_map for name, kind in simulated_devices(line).items()}
         self.twin = Twin(self.plan, assembly, image, maps, compiled=compiled, progress=progress)
-        self.journal = Journal(self.plan, journal)
+        self.journal = Chronicle(self.plan)
         self.supervisor = Supervisor(self.plan, Commander(1, Origin.SUPERVISOR))
-        self._watched = watch(self.plan.layout, self.supervisor.looks_at)
+        looks = [(c, tag) for c in self.plan.cells for tag in self.supervisor.looks_at(c)]
+        self._watched = watch(self.plan.layout, [tag for _, tag in looks])
+        self._watched_cells = [cell for cell, _ in looks]
         self._asked = False
         self._commands: Sequence[list[int]] = ()
         self._leaves = {leaf.path: leaf for leaf in self.plan.layout.tags()}
@@ -95,5 +101,9 @@ class VirtualLine:
                 if len(events):
                     self.journal.append(events)
                     yield events
-            self._commands = self.supervisor.decide(self.now_ns, self.read)
+            changed = {self._watched_cells[place] for place in news(self._watched)}
+            everything = self._asked or self.supervisor.waits or self.twin.runner.scan == last
+            self._commands = self.supervisor.decide(
+                self.now_ns, self.read, None if everything else changed
+            )
             self._asked = False

@@ -10,6 +10,7 @@ from typing import Any
 
 from cellrt import MS
 from cellrt.cell import Cell
+from cellrt.line.copies import load_copies
 from cellrt.line.device_map import LoadedMap, load_map
 from cellrt.line.join import Joiner, Joint, check_stations
 from cellrt.line.modbus import exposure, modbus
@@ -43,6 +44,13 @@ def load_line(path: Path) -> LineSpec:
     """
     source = read(path)
     search_beside(path)
+    if "copies" in source.data:
+        return load_copies(source, path, _line)
+    return _line(source, path)
+
+
+def _line(source: Source, path: Path) -> LineSpec:
+    """The line that the tables of a source describe; maps and recipes are looked for beside `path`."""
     file = tables(source)
     kinds = _kinds(file, source)
     period_ns = _period_ns(file.line, kinds, source) if file.line else 0

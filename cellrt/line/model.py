@@ -43,6 +43,22 @@ class LineFile(Shape):
     opcua: dict[str, Any] = {}
 
 
+class CopiesFile(Shape):
+    """The tables of a file whose line is made of copies of another."""
+
+    line: dict[str, Any]
+    copies: dict[str, Any]
+
+
+class CopiesTable(Shape):
+    """`[copies]`: the file of the line, how many there are of it, and parameters of its cells that all
+    copies have otherwise."""
+
+    file: str = Field(min_length=1, examples=['"smt_line.toml"'])
+    count: int = Field(ge=1, le=99, examples=["20"])
+    params: dict[str, dict[str, Any]] = Field({}, examples=["{ loader = { product = 2 } }"])
+
+
 class LineTable(Shape):
     """`[line]`. `period_ms` is the base scan period, `takt_s` what the line is planned for."""
 

@@ -101,12 +101,16 @@ class HandoverSpec:
 @dataclass(frozen=True)
 class SimSpec:
     """How the simulated plant is put together: belts from end to end, the power, what one device
-    senses of another (pairs of tags), and how it is found when it is switched on (tags' values)."""
+    senses of another (pairs of tags), and how it is found when it is switched on (tags' values).
+
+    The whole of it is there once for each of the `prefixes`, which stand before its devices' names.
+    """
 
     belts: tuple[tuple[str, str], ...] = ()
     power: str | None = None
     wires: tuple[tuple[str, str], ...] = ()
     start: Mapping[str, Scalar] = field(default_factory=dict)
+    prefixes: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,9 @@ class LineSpec:
 
     `tasks` are those that the line file declares. No point of a device in `safety` may be forced.
     `recipes` is the folder of its recipes, beside the line file; "" for none. From board to board the line
-    is planned to take `takt_s`; 0: not told. `warnings` are lines to show to whoever starts it; `text` is
-    the line file as it was read.
+    is planned to take `takt_s`; 0: not told. `copied` is the file, beside the line file, of which it is
+    copies; "" for none. `warnings` are lines to show to whoever starts it; `text` is the line file as it
+    was read.
     """
 
     name: str
@@ -157,3 +162,4 @@ class LineSpec:
     modbus: ModbusSpec | None = None
     takt_s: float = 0.0
     tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
+    copied: str = ""

@@ -276,11 +276,16 @@ def _version() -> str:
 def _map_texts(line: LineSpec) -> dict[str, str]:
     if not line.text:
         return {}
-    devices = tomllib.loads(line.text).get("devices", {})
-    maps = {devices[n]["map"]: Path(d.map.path).read_text() for n, d in line.devices.items()}
-    folder = line.path.parent / line.recipes
-    recipes = sorted(folder.glob("*.toml")) if line.recipes else []
-    return maps | {f"{line.recipes}/{path.name}": path.read_text() for path in recipes}
+    text = (line.path.parent / line.copied).read_text() if line.copied else line.text
+    devices, first = tomllib.loads(text).get("devices", {}), line.sim.prefixes[0]
+    files = {
+        t["map"]: Path(line.devices[first + n].map.path).read_text() for n, t in devices.items()
+    }
+    if line.copied:
+        files[line.copied] = text
+    recipes = tomllib.loads(line.text)["line"].get("recipes", "")
+    paths = sorted((line.path.parent / recipes).glob("*.toml")) if recipes else []
+    return files | {f"{recipes}/{path.name}": path.read_text() for path in paths}
 
 
 def _module_texts(plan: Plan) -> dict[str, str]:

@@ -11,7 +11,7 @@ from enum import IntEnum, unique
 
 from cellrt.compiled import compiled, inlined, lowest_set_bit
 from cellrt.packml import Unit
-from cellrt.scan.tables import EVENTS_A_SCAN, Tables, Work
+from cellrt.scan.tables import Tables, Work
 from cellrt.tags import WORD, find
 from cellrt.wire import Ints
 
@@ -70,10 +70,10 @@ FAILED = 2
 @compiled
 def emit(work: Work, now_ns: int, kind: int, subject: int, a: int, b: int, c: int, d: int) -> None:
     """Append an event of this scan. The last place is kept for saying that more were lost."""
-    n = work.event_count[0]
-    if n >= EVENTS_A_SCAN - 1:
-        lost = work.events[EVENTS_A_SCAN - 1, 4] if n == EVENTS_A_SCAN else 0
-        n, kind, subject, a, b, c, d = EVENTS_A_SCAN - 1, LOST, 0, lost + 1, 0, 0, 0
+    n, room = work.event_count[0], work.events.shape[0]
+    if n >= room - 1:
+        lost = work.events[room - 1, 4] if n == room else 0
+        n, kind, subject, a, b, c, d = room - 1, LOST, 0, lost + 1, 0, 0, 0
     event = work.events[n]
     event[1], event[2], event[3] = now_ns, kind, subject
     event[4], event[5], event[6], event[7] = a, b, c, d

@@ -156,8 +156,10 @@ class Plan:
                 raws = {p.name: sample.output_base + n for n, p in enumerate(points.outputs)}
             for cell in self.line.cells.values():
                 for tag, (device, point) in cell.io.items():
+                    if device != name:
+                        continue
                     leaf = self.layout.find(f"{cell.name}.{tag}")
-                    if device == name and leaf.field.role is role:
+                    if leaf.field.role is role:
                         yield number, cell.name, points.find(point), raws[point], leaf
 
     @cached_property
@@ -186,7 +188,9 @@ class Plan:
     def safety_terminals(self) -> frozenset[int]:
         """Terminals that nobody forces: every point of a safety device, and every input on which an
         interlock for the cause GUARD or ESTOP relies."""
-        devices, tags = {self.line.sim.power, *self.line.safety}, set()
+        devices, tags = {*self.line.safety}, set()
+        if self.line.sim.power is not None:
+            devices |= {prefix + self.line.sim.power for prefix in self.line.sim.prefixes}
         for cell in self.line.cells.values():
             for rule in all_interlocks(cell.type):
                 if rule.cause >= Cause.GUARD:

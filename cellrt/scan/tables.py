@@ -25,6 +25,10 @@ from cellrt.wire import (
 
 EVENT_WORDS = 8
 EVENTS_A_SCAN = 256
+"""Least room for the events of one scan."""
+
+EVENTS_A_CELL = 8
+"""A stop of everything is a rule that trips, a state, a step, a handover, for each cell; and its device."""
 TOLD_OF_CELL = ("state", "step", "board", "trips", "board that goes")
 """Words of a cell in `Work.cells`."""
 FLOAT_MAX = float(np.finfo(np.float64).max)
@@ -78,7 +82,7 @@ class Work(NamedTuple):
     them. `jogged` and `jogged_until_ns` int64[terminals] are the like for jogs. `seen` int64[devices]:
     number of the last sample taken in. `cells` int64[cells, 5] (TOLD_OF_CELL), `links` int64[handovers]
     and `told` int64[told tags]: what was last reported of each; `outputs`, `cells`, `links` and `told` lie
-    in this order in `results`, a scan's results as others see them. `events` int64[EVENTS_A_SCAN,
+    in this order in `results`, a scan's results as others see them. `events` int64[room,
     EVENT_WORDS] with their number in `event_count[0]`.
     """
 
@@ -165,7 +169,7 @@ def work(plan: Plan, image: Image) -> Work:
         links,
         told,
         plan.assembly.pace(),
-        np.zeros((EVENTS_A_SCAN, EVENT_WORDS), np.int64),
+        np.zeros((max(EVENTS_A_SCAN, EVENTS_A_CELL * len(plan.cells)), EVENT_WORDS), np.int64),
         np.zeros(1, np.int64),
     )
 

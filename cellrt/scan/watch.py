@@ -1,9 +1,9 @@
-"""Watching: whether any of some tags has changed since it was looked at last. Who waits for them need not look
+"""Watching: which of some tags have changed since they were looked at last. Who waits for them need not look
 himself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,32 +15,36 @@ from cellrt.wire import Ints, Views
 
 
 class Watch(NamedTuple):
-    """`words`, `bytes` int64[n, 2]: place of a tag in the image, and what was seen there last."""
+    """`tags` int64[n, 4]: 1 for a bool, its byte in the image or another's word, what was seen there last,
+    and 1 where that has changed since `news` was asked for."""
 
-    words: Ints
-    bytes: Ints
+    tags: Ints
 
 
-def watch(layout: Layout, tags: Iterable[str]) -> Watch:
+def watch(layout: Layout, tags: Sequence[str]) -> Watch:
     """Tags of which nothing was seen yet. Raises KeyError."""
-    leaves = [layout.find(tag) for tag in tags]
-    bools = [[leaf.offset, -1] for leaf in leaves if leaf.field.kind is bool]
-    words = [[leaf.offset // WORD, -1] for leaf in leaves if leaf.field.kind is not bool]
-    return Watch(*(np.array(rows, np.int64).reshape(-1, 2) for rows in (words, bools)))
+    rows = []
+    for leaf in map(layout.find, tags):
+        is_bool = leaf.field.kind is bool
+        rows.append([is_bool, leaf.offset if is_bool else leaf.offset // WORD, -1, 0])
+    return Watch(np.array(rows, np.int64).reshape(-1, 4))
+
+
+def news(watched: Watch) -> list[int]:
+    """Places, among the watched tags, of those that have changed since this was asked last."""
+    places = np.flatnonzero(watched.tags[:, 3])
+    watched.tags[places, 3] = 0
+    return [int(place) for place in places]
 
 
 @compiled
 def moved(watched: Watch, image: Views) -> bool:
     """Whether anything differs from what was seen last; what is there now is then seen."""
-    changed = False
-    for n in range(watched.words.shape[0]):
-        value = image.words[watched.words[n, 0]]
-        if value != watched.words[n, 1]:
-            watched.words[n, 1] = value
-            changed = True
-    for n in range(watched.bytes.shape[0]):
-        bit = int(image.bytes[watched.bytes[n, 0]])
-        if bit != watched.bytes[n, 1]:
-            watched.bytes[n, 1] = bit
+    changed, tags = False, watched.tags
+    for n in range(tags.shape[0]):
+        at = tags[n, 1]
+        value = int(image.bytes[at]) if tags[n, 0] != 0 else image.words[at]
+        if value != tags[n, 2]:
+            tags[n, 2], tags[n, 3] = value, 1
             changed = True
     return changed
