@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CELLS = ROOT / "cells"
 STATION = CELLS / "print_station.toml"
+FACTORY = ROOT / "cells" / "factory.toml"
 SMT_LINE = CELLS / "smt_line.toml"
 IDLE = Path(__file__).with_name("idle.toml")
 BUSY = Path(__file__).with_name("busy.toml")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bench.places import SMT_LINE, STATION
+from bench.places import FACTORY, SMT_LINE, STATION
 from bench.registry import Bench, Pair, Round, subject
 from cellrt.app.simulate import VirtualLine
 from cellrt.compiler.cache import cached_njit
@@ -20,6 +20,7 @@ from cellrt.twin import Plant, exchange_in, exchange_out, solve_plant
 from cellrt.wire import Floats, Ints
 
 LINE_UP_S = 3600
+FACTORY_UP_S = 2400
 FOR_S, QUICK_S = 600, 10
 SCANS, QUICK_SCANS = 20_000, 100
 
@@ -79,6 +80,29 @@ def twin(quick: bool) -> Iterator[Round]:
             "twin_logic": Pair(logic),
             "twin_physics": Pair(physics),
             "twin_mapping": Pair(mapping),
+        }
+
+    yield one_round
+
+
+@subject(
+    Bench("twin_factory_speed", "x", "real time"),
+    Bench("factory_scan", "us/scan"),
+    rounds=3,
+)
+def factory(quick: bool) -> Iterator[Round]:
+    """Twenty lines at work, with supervisor and events; then the scan of their 300 cells by itself."""
+    line = VirtualLine(load_line(FACTORY))
+    line.pursue(Goal.RUN)
+    for_s, scans = (1, QUICK_SCANS) if quick else (FOR_S, SCANS // 20)
+    pursue(line, for_s if quick else FACTORY_UP_S)
+    parts_ns(line, 1)
+
+    def one_round() -> Mapping[str, Pair]:
+        logic_ns, _, _ = parts_ns(line, scans)
+        return {
+            "twin_factory_speed": Pair(for_s / pursue(line, for_s), 1.0),
+            "factory_scan": Pair(logic_ns / 1e3),
         }
 
     yield one_round
