@@ -13,7 +13,7 @@ from bench import cells, cycle, logic, naive, opcua_changes, reaction, recorder,
 from bench.registry import SUBJECTS, NotHere, Result, Subject, measure
 
 MODULES = (wake, logic, cycle, cells, reaction, twin, recorder, starts, naive, opcua_changes)
-"""Each registers its subjects when it is imported; they run in this order."""
+"""Each registers its subjects when it is imported."""
 
 
 class NoSuchBench(Exception):
