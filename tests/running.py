@@ -28,7 +28,13 @@ from cellrt.scan.plan import Plan
 from cellrt.shared.memory import Region, Role, attach
 
 STATION = Path(__file__).parents[1] / "cells" / "print_station.toml"
-CELLRT = (sys.executable, "-c", "from cellrt.app.cli import main; main()")
+CELLRT = (
+    sys.executable,
+    "-c",
+    f"from cellrt.lifeline import die_with_parent; die_with_parent({os.getpid()})\n"
+    "from cellrt.app.cli import main; main()",
+)
+"""Ends with these tests, however they end."""
 LIMIT_S = 100.0
 WATCHDOG_AT = {"coupler": 12, "printer": 20}
 """Input registers of the Modbus devices' watchdogs."""

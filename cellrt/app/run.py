@@ -195,7 +195,10 @@ class Run:
         return [*roles, Role.DEVICES] if self.options.sim else roles
 
     def _live(self) -> int:
-        """Until the duration is over, a signal comes, or --strict is not met."""
+        """Until the duration is over, a signal comes, or --strict is not met.
+
+        Not before brain has come: a run without it would have no journal.
+        """
         started, strict = not self.options.start, self.options.strict
         while self.stops == 0:
             self._look()
@@ -206,7 +209,8 @@ class Run:
                     self.told.append(unmet)
                     return 2
                 strict = False
-            if self.options.duration_s and self.ran_s() >= self.options.duration_s:
+            wanted_s = self.options.duration_s
+            if wanted_s and self.ran_s() >= wanted_s and self.brain:
                 break
             time.sleep(TICK_S)
         return 0
