@@ -21,7 +21,7 @@ from cellrt.line.recipes import begin_with_recipe
 from cellrt.line.resolve import ResolveError, find_map, resolve, resolve_cell, search_beside
 from cellrt.line.scada import opcua
 from cellrt.line.source import Source, parse, read
-from cellrt.line.spec import CellSpec, DeviceSpec, LineSpec
+from cellrt.line.spec import CellSpec, DeviceSpec, LineSpec, TaskSpec
 from cellrt.line.tables import Tables, tables
 from cellrt.line.tasks import tasks
 from cellrt.line.values import Values
@@ -63,7 +63,7 @@ def _line(source: Source, path: Path) -> LineSpec:
     between = handovers(file, kinds, source)
     plant = sim(file, source)
     _check_safety(file, source)
-    paced = tasks(file.tasks, kinds.values(), period_ns, source) if period_ns else {}
+    paced = _tasks(file, kinds, period_ns, source) if period_ns else {}
     scada = opcua(file.opcua, file.cells, cells, source)
     served = modbus(file, kinds, source)
     if source.problems or file.line is None:
@@ -137,6 +137,14 @@ def _period_ns(line: LineTable, kinds: Mapping[str, type[Cell] | None], source: 
             mend = "change its `period_ms`, or that of [line] to one that divides it"
             source.fault(("cells", name, "type"), what, mend)
     return period_ns
+
+
+def _tasks(
+    file: Tables, kinds: Mapping[str, type[Cell] | None], period_ns: int, source: Source
+) -> dict[str, TaskSpec]:
+    """Tasks of the cells whose period is well."""
+    well = [k if k and _is_multiple(k.period_ms, period_ns) else None for k in kinds.values()]
+    return tasks(file.tasks, well, period_ns, source)
 
 
 def _is_multiple(period_ms: object, base_ns: int) -> bool:

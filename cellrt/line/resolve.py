@@ -42,9 +42,8 @@ def search_beside(line_file: Path) -> None:
     Behind Python's own: beside a cell's file called `queue.py` everything must still find `queue`.
     """
     folder = str(line_file.resolve().parent)
-    if folder not in sys.path:
-        own = [n for n, path in enumerate(sys.path) if path in PYTHONS_OWN]
-        sys.path.insert(max(own, default=-1) + 1, folder)
+    own = [path for path in sys.path if path in PYTHONS_OWN]
+    sys.path[:] = [*own, folder, *(p for p in sys.path if p not in own and p != folder)]
 
 
 def resolve(name: str) -> Any:
