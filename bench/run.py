@@ -9,10 +9,21 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench import cells, cycle, logic, naive, opcua_changes, reaction, recorder, starts, twin, wake
+from bench import (
+    cycle,
+    logic,
+    mixed_cells,
+    naive,
+    opcua_changes,
+    reaction,
+    recorder,
+    starts,
+    twin,
+    wake,
+)
 from bench.registry import SUBJECTS, NotHere, Result, Subject, measure
 
-MODULES = (wake, logic, cycle, cells, reaction, twin, recorder, starts, naive, opcua_changes)
+MODULES = (wake, logic, cycle, mixed_cells, reaction, twin, recorder, starts, naive, opcua_changes)
 """Each registers its subjects when it is imported."""
 
 

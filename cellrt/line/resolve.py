@@ -25,6 +25,9 @@ from cellrt.tags import DeclarationError
 
 CELLRT = str(Path(__file__).parent.parent)
 STDLIB = sysconfig.get_path("stdlib")
+_beside: list[str] = []
+"""The folder of the line file that was looked at last."""
+
 PYTHONS_OWN = (STDLIB, sysconfig.get_path("platstdlib"), str(Path(STDLIB) / "lib-dynload"))
 
 
@@ -42,8 +45,10 @@ def search_beside(line_file: Path) -> None:
     Behind Python's own: beside a cell's file called `queue.py` everything must still find `queue`.
     """
     folder = str(line_file.resolve().parent)
-    own = [path for path in sys.path if path in PYTHONS_OWN]
-    sys.path[:] = [*own, folder, *(p for p in sys.path if p not in own and p != folder)]
+    _beside[:] = [folder]
+    if folder not in sys.path:
+        own = [n for n, path in enumerate(sys.path) if path in PYTHONS_OWN]
+        sys.path.insert(max(own, default=-1) + 1, folder)
 
 
 def resolve(name: str) -> Any:
@@ -112,7 +117,8 @@ def _module(name: str) -> ModuleType:
 
 def _refuse_namesake(name: str) -> None:
     """A process has one module of a name; of two that differ, one would be run for the other."""
-    spec, loaded = PathFinder.find_spec(name), getattr(sys.modules[name], "__file__", None)
+    spec = PathFinder.find_spec(name, _beside) or PathFinder.find_spec(name)
+    loaded = getattr(sys.modules[name], "__file__", None)
     found = spec.origin if spec else None
     if found and loaded and found != loaded and Path(found).read_bytes() != _bytes(loaded):
         what = f"module {name!r} is {found}, but {loaded} was imported under this name before"
