@@ -11,7 +11,7 @@ run: install
 	$(BIN)/cellrt run $(LINE) --sim --speed $(SPEED)
 
 # Two at a time, each told when it is through. Lines in real time begin as soon as they can, and have the
-# right of way before all that only takes a processor's time.
+# right of way before all that only takes a processor's time; that is on two processors to its end.
 IDLE := nice -n 19
 
 test: install
@@ -39,7 +39,7 @@ real-time: install
 	$(BIN)/python -m pytest -m real_time
 
 virtual-time: install
-	$(IDLE) $(BIN)/python -m pytest -m "not real_time"
+	$(IDLE) $(BIN)/python -m pytest -m "not real_time" --numprocesses 2 --dist loadfile
 
 # Every kill test in full, and the long hand-over runs.
 soak: install

@@ -1,4 +1,4 @@
-"""How long the print station takes from `cellrt run` to its first scan, simulated devices included."""
+"""How long the SMT line takes from `cellrt run` to its first scan, simulated devices included."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bench.places import IDLE, ROOT, STATION
+from bench.places import IDLE, ROOT, SMT_LINE
 from bench.registry import Bench, Pair, Round, subject
 from cellrt.compiler.cache import cache_dir
 
@@ -56,7 +56,7 @@ def starts(quick: bool) -> Iterator[Round]:
             if quick:
                 cold = warm = edit = first_scan_s(folder, copied(IDLE, folder), cache_dir())
             else:
-                line, cache = copied(STATION, folder), folder / "cache"
+                line, cache = copied(SMT_LINE, folder), folder / "cache"
                 cold, warm = (first_scan_s(folder, line, cache) for _ in range(2))
                 change(line.with_name("loader.py"))
                 edit = first_scan_s(folder, line, cache)
