@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.table import Table
@@ -13,6 +13,7 @@ from bench import (
     cycle,
     logic,
     mixed_cells,
+    modbus,
     naive,
     opcua_changes,
     reaction,
@@ -22,8 +23,21 @@ from bench import (
     wake,
 )
 from bench.registry import SUBJECTS, NotHere, Result, Subject, measure
+from cellrt import report
 
-MODULES = (wake, logic, cycle, mixed_cells, reaction, twin, recorder, starts, naive, opcua_changes)
+MODULES = (
+    wake,
+    logic,
+    cycle,
+    mixed_cells,
+    reaction,
+    modbus,
+    twin,
+    recorder,
+    starts,
+    naive,
+    opcua_changes,
+)
 """Each registers its subjects when it is imported."""
 
 
@@ -48,20 +62,35 @@ def chosen(only: Sequence[str]) -> list[Subject]:
     return [each for each in kept if each.benches]
 
 
-def run(only: Sequence[str], quick: bool, tell: Callable[[str], None]) -> Iterator[Result]:
-    """Measure; `tell` hears what is measured now, and what this machine has not got."""
+@dataclass
+class Outcome:
+    """What was measured, and the benches of subjects that failed."""
+
+    results: list[Result] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def run(
+    only: Sequence[str], quick: bool, tell: Callable[[str], None], path: Path | None = None
+) -> Outcome:
+    """Measure; `tell` hears what is measured now, what this machine has not got and what failed.
+
+    A subject that fails costs no other: what there is, is in the file `path` after each of them.
+    """
+    outcome = Outcome()
     for each in chosen(only):
         names = ", ".join(bench.name for bench in each.benches)
         tell(f"{names} ...")
         try:
-            yield from measure(each, quick)
+            outcome.results += measure(each, quick)
         except NotHere as reason:
             tell(f"{names}: left out: {reason}")
-
-
-def write_json(path: Path, results: Sequence[Result]) -> None:
-    """A list with one object a bench."""
-    path.write_text(json.dumps([each.row() for each in results], indent=2) + "\n")
+        except Exception:
+            tell(f"{names}: failed: {traceback.format_exc()}")
+            outcome.failed += [bench.name for bench in each.benches]
+        if path:
+            report.write(path, [result.row() for result in outcome.results])
+    return outcome
 
 
 def number(value: float | None) -> str:

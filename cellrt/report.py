@@ -175,8 +175,8 @@ def check_place(path: Path | None) -> None:
         raise ReportError(f"--report {path}: {path.parent} is no folder that can be written to")
 
 
-def write(path: Path, report: Report) -> None:
-    """Write a report, whole or not at all. Raises OSError."""
+def write(path: Path, report: Report | list[Report]) -> None:
+    """Write a report, or a list of them, whole or not at all. Raises OSError."""
     fresh = path.with_name(path.name + ".new")
     fresh.write_text(json.dumps(report, indent=2) + "\n")
     fresh.replace(path)

@@ -120,6 +120,33 @@ def test_table_and_file_have_what_was_measured(tmp_path: Path) -> None:
     assert f"| recorder_mb_per_hour | MB/h | {run.number(row['ours'])} |" in result.stdout
 
 
+def test_subject_that_fails_is_told_and_costs_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "figures.json"
+    found: list[int] = []
+
+    @contextmanager
+    def sound(quick: bool) -> Iterator[Round]:
+        found.append(len(json.loads(path.read_text())) if path.exists() else 0)
+        yield lambda: {"raw_10": Pair(1.0, 2.0)}
+
+    @contextmanager
+    def broken(quick: bool) -> Iterator[Round]:
+        yield lambda: {"raw_10": Pair(1.0)["no such place"]}  # type: ignore[call-overload]
+
+    monkeypatch.setattr(
+        run, "SUBJECTS", [Subject((RAW,), 1, each) for each in (sound, broken, sound)]
+    )
+    result = CliRunner().invoke(app, ["bench", "--json", str(path)])
+    assert result.exit_code == 1
+    assert found == [0, 1], "what is measured is in the file before the next subject begins"
+    assert [row["ratio"] for row in json.loads(path.read_text())] == [0.5, 0.5]
+    assert "raw_10: failed: Traceback" in result.stderr and "TypeError" in result.stderr
+    assert "failed: raw_10\n" in result.stderr and "failed" not in result.stdout
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_drawn_are_histograms_curves_and_ratios(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from bench.plot import draw

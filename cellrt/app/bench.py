@@ -18,14 +18,19 @@ def bench(
     only: Annotated[
         list[str] | None, typer.Option(help="how the names of wanted benches begin; repeatable")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="write the figures here")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="write the figures here, after each bench")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="draw into this folder")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="one small round of each: do they run?")
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="print a table for a page")] = False,
 ) -> None:
-    """Measure this machine: ours and the best there is, round by round. Takes minutes."""
+    """Measure this machine: ours and the best there is, round by round. Takes minutes.
+
+    What fails is told, and costs none of the others; the exit code is then 1.
+    """
     with refusals():
         try:
             from bench import run
@@ -46,15 +51,16 @@ def bench(
                 ) from None
             plot.mkdir(parents=True, exist_ok=True)
         try:
-            tell = Console(stderr=True, highlight=False).print
-            results = list(run.run(only or (), quick, tell))
+            tell = Console(stderr=True, highlight=False, markup=False).print
+            outcome = run.run(only or (), quick, tell, json)
         except run.NoSuchBench as error:
             raise UsageError(str(error)) from None
-        if json:
-            run.write_json(json, results)
         if plot:
-            draw(plot, results)
+            draw(plot, outcome.results)
     if markdown:
-        print(run.markdown(results))
+        print(run.markdown(outcome.results))
     else:
-        Console(width=None if sys.stdout.isatty() else 160).print(run.table(results))
+        Console(width=None if sys.stdout.isatty() else 160).print(run.table(outcome.results))
+    if outcome.failed:
+        print(f"failed: {', '.join(outcome.failed)}", file=sys.stderr)
+        raise typer.Exit(1)

@@ -37,11 +37,20 @@ def become_prompt(priority: int) -> bool:
     return False
 
 
-def become_realtime() -> Rights:
-    """Ask for SCHED_FIFO, locked memory and a processor that does not sleep deeply.
+def keep_awake() -> int:
+    """Idle processors do not sleep until the descriptor that this returns is closed. Raises OSError.
 
-    The last one is what cyclictest does too: /dev/cpu_dma_latency is held open at 0 for as long as this
-    process lives. The garbage collector is off: nothing here makes garbage while the line runs.
+    As cyclictest has it: /dev/cpu_dma_latency is held open at 0.
+    """
+    held = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+    os.write(held, (0).to_bytes(4, "little"))
+    return held
+
+
+def become_realtime() -> Rights:
+    """Ask for SCHED_FIFO, locked memory and processors that do not sleep, while this process lives.
+
+    The garbage collector is off: nothing here makes garbage while the line runs.
     """
     gc.collect()
     gc.freeze()
@@ -52,7 +61,6 @@ def become_realtime() -> Rights:
         fifo = True
     locked = ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE) == 0
     with suppress(OSError):
-        fd = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
-        os.write(fd, (0).to_bytes(4, "little"))
-        dma_latency = True  # the descriptor stays open on purpose
+        keep_awake()  # the descriptor stays open on purpose
+        dma_latency = True
     return Rights(fifo, locked, dma_latency)
