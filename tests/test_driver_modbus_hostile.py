@@ -354,10 +354,10 @@ def say(connection: Connection, words: bytes) -> None:
 async def test_answers_in_any_pieces_are_taken_and_one_wrong_byte_cuts_the_connection(
     requests: list[bytes], number: int, data: st.DataObject
 ) -> None:
-    connection, wire = Connection(number), Recorded()
+    connection, wire = Connection(number, PATIENCE_S), Recorded()
     connection.connection_made(wire)
     transactions = [Transaction("block", r[6], r[7:]) for r in requests]
-    run = asyncio.ensure_future(connection.run(transactions, PATIENCE_S))
+    run = asyncio.ensure_future(connection.run(transactions))
     await asyncio.sleep(0)
     for n, transaction in enumerate(transactions):
         assert len(wire.sent) == n + 1, "one in flight"
@@ -380,6 +380,36 @@ async def test_answers_in_any_pieces_are_taken_and_one_wrong_byte_cuts_the_conne
     numbers = [int.from_bytes(sent[:2], "big") for sent in wire.sent]
     assert len(set(numbers)) == len(numbers) and number not in numbers and 0 not in numbers
     assert not wire.cut
+
+
+async def test_run_has_its_whole_time_whenever_another_began_to_be_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, now_s = asyncio.get_running_loop(), [1.0]
+    monkeypatch.setattr(loop, "time", lambda: now_s[0])
+
+    async def pass_s(time_s: float) -> None:
+        now_s[0] += time_s
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    connection, wire = Connection(0, 1.0), Recorded()
+    connection.connection_made(wire)
+    block = Transaction("block", 1, b"\3\0\0\0\1")
+    first = asyncio.ensure_future(connection.run([block]))
+    await pass_s(0.0)
+    await pass_s(0.5)
+    say(connection, right_answer(wire.sent[0]))
+    await first
+    second = asyncio.ensure_future(connection.run([block]))
+    await pass_s(0.0)
+    await pass_s(0.6)
+    await pass_s(0.3)
+    assert not second.done(), "0.9 s of its 1.0 s; 1.4 s since the first began"
+    await pass_s(0.2)
+    with pytest.raises(DeviceError, match="no answer within 1 s"):
+        await second
+    assert wire.cut
 
 
 @given(REQUESTS, st.integers(0, 255))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import selectors
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -132,6 +134,15 @@ async def test_device_that_talks_nonsense_has_errors_from_the_first(field: Field
         told = await field.until(lambda told: told["errors"] >= 1)
     assert told["absent"] == 0
     await field.printer.stop()
+
+
+def test_wait_for_devices_ends_with_the_first_word_of_one_or_to_the_microsecond() -> None:
+    here, there = socket.socketpair()
+    with here, there, io.Microseconds() as devices:
+        key = devices.register(here, selectors.EVENT_READ)
+        assert devices.select(1e-6) == devices.select(0) == []
+        there.send(b"!")
+        assert devices.select(LIMIT_S) == devices.select() == [(key, selectors.EVENT_READ)]
 
 
 def test_ages_are_reported_by_device_by_protocol_and_together(plan: Plan) -> None:

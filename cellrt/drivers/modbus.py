@@ -89,7 +89,7 @@ class ModbusDriver:
     async def connect(self) -> None:
         """Open the connection and read every input once. Raises DeviceError."""
         self._drop()
-        loop, connection = asyncio.get_running_loop(), Connection(self._number)
+        loop, connection = asyncio.get_running_loop(), Connection(self._number, self._timeout_s)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await loop.create_connection(lambda: connection, self._host, self._port)
@@ -115,7 +115,7 @@ class ModbusDriver:
             writing.encode(outputs)
         try:
             todo = (*writings, *self._heartbeat, *self._readings)
-            await self._connection.run(todo, self._timeout_s)
+            await self._connection.run(todo)
         except BaseException as error:
             raise self._closed_after(error) from None
         self._confirmed.confirm(now_s)
@@ -131,7 +131,7 @@ class ModbusDriver:
         """The block, or its points without the cells between them if the device refuses those."""
         reading = Reading(block, self._unit_id)
         try:
-            await connection.run([reading], self._timeout_s)
+            await connection.run([reading])
         except Refused as refused:
             parts = without_gaps(block)
             if refused.code != ILLEGAL_ADDRESS or len(parts) == 1:
