@@ -60,8 +60,12 @@ class Assembly:
 
     @cached_property
     def by_task(self) -> tuple[str, ...]:
-        """The members, task by task, within each in order of declaration."""
-        return tuple(sorted(self.members, key=lambda name: self.every.get(name, 1)))
+        """The members, task by task, within each type by type, as they lie in memory: what one of them has
+        brought into the caches, code and all, is there for the next."""
+        kinds = {kind: n for n, kind in enumerate(self.types())}
+        return tuple(
+            sorted(self.members, key=lambda n: (self.every.get(n, 1), kinds[self.members[n]]))
+        )
 
     def schedule(self) -> Schedule:
         """The tables that the compiled scan runs by."""
@@ -98,7 +102,7 @@ class Assembly:
             if size != room:
                 raise ValueError(f"{source} has {size} bytes but {target} has {room}")
             rows.append([at, to, size])
-        return _rows(rows, 3)
+        return _rows(sorted(rows, key=lambda row: row[2]), 3)
 
 
 class Schedule(NamedTuple):

@@ -30,8 +30,8 @@ class Chronicle(Tally):
     def append(self, rows: Ints) -> None:
         """Take in events, rows of EVENT_WORDS."""
         events = rows.tolist()
-        for row in events:
-            self._digest.update(self._narrator.line(row).encode() + b"\n")
+        lines = "".join([f"{self._narrator.line(row)}\n" for row in events])
+        self._digest.update(lines.encode())
         for place in np.flatnonzero(~np.isin(rows[:, 2], UNCOUNTED)):
             self.count(self._narrator.tell(events[place]))
         self.last_number += len(events)

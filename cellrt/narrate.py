@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ Entry = dict[str, Any]
 """An event in words; its first keys are `t_ns`, `event` and the subject."""
 
 
+@functools.lru_cache(maxsize=None, typed=True)  # members of two enums may be equal as numbers
 def words(member: Any) -> str:
     """`NOT_IN_THIS_STATE` as PackML and Hermes write it: `NotInThisState`."""
     return "".join(part.capitalize() for part in str(member.name).split("_"))
@@ -83,12 +85,12 @@ class Narrator:
     def line(self, row: Sequence[int]) -> str:
         """One event as `canonical` writes it, put together from what is told again and again."""
         _, t_ns, kind, subject, a, b, c, d = row
-        if kind in _OF_BOARDS:
-            board, key = a, (kind, subject, b, c, d)
+        if kind == _STEP:
+            board, key = 0, (kind, subject, a, b, 0)
         elif kind == _HANDOVER:
             board, key = c, (kind, subject, a, b, 0)
-        elif kind == _STEP:
-            board, key = 0, (kind, subject, a, b, 0)
+        elif kind in _OF_BOARDS:
+            board, key = a, (kind, subject, b, c, d)
         else:
             return canonical(self.tell(row))
         parts = self._lines.get(key)

@@ -10,7 +10,7 @@ from cellrt.narrate import Entry
 from cellrt.scan.events import Event
 from cellrt.scan.plan import Plan
 
-UNCOUNTED = (int(Event.STEP), int(Event.HANDOVER), int(Event.TRIPPED))
+UNCOUNTED = (int(Event.STEP), int(Event.HANDOVER), int(Event.TRIPPED), int(Event.BOARD_IN))
 """Kinds of events that change no count; most events are of these."""
 
 _WAYS = {int(Route.REWORK): "rework", int(Route.REMOVAL): "scrapped"}

@@ -31,8 +31,8 @@ from cellrt.wire import (
     Point,
     Views,
     Wiring,
+    alike,
     gather,
-    kind_of,
     scatter,
     wiring,
 )
@@ -247,16 +247,16 @@ def join(
         entries,
         image.address,
         image.views,
-        _by_kind(sensors),
-        _by_kind(actuators),
+        _in_stretches(sensors),
+        _in_stretches(actuators),
         np.array(heartbeats, np.int64).reshape(-1, 2),
         np.array([s.base for s in plan.samples], np.int64),
     )
 
 
-def _by_kind(joined: Sequence[tuple[Point, Leaf, int]]) -> Wiring:
+def _in_stretches(joined: Sequence[tuple[Point, Leaf, int]]) -> Wiring:
     """Points, tags and indices of raw values as tables."""
-    rows = sorted(joined, key=lambda j: kind_of(j[0], j[1]))
+    rows = sorted(joined, key=lambda j: alike(j[0], j[1]))
     return wiring([(p, t) for p, t, _ in rows], [raw for *_, raw in rows])
 
 

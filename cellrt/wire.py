@@ -118,16 +118,20 @@ class Kind(enum.IntEnum):
     REAL32 = 4
 
 
+Alike = tuple[Kind, int, int]
+"""A kind, and the lowest and the highest raw value that a wire can carry."""
+
+
 class Wiring(NamedTuple):
     """Points joined to tags, as tables for compiled code.
 
-    `runs`, `whole`, `rows` int64[n, 4] are three ways through the same rows, stretch by stretch: first row,
-    row behind the last, `Kind` of all of them, group. A run is of one group, what is `whole` is of all of
-    them, and in `rows` each row stands alone. The longer a stretch, the less a row costs.
+    `runs`, `whole`, `rows` int64[n, 6] are three ways through the same rows, stretch by stretch: first row,
+    row behind the last, `Kind` of all of them, group, lowest and highest raw value that their wire can
+    carry. A run is of one group, what is `whole` is of all of them, and in `rows` each row stands alone. The
+    longer a stretch, the less a row costs; rows in the order of `alike` have the longest ones.
 
     By row: `tags` uint32, the tag's place in the image, as a byte for a bool and as a word for all others;
-    `raws` uint32, the index of its raw value; `lows`, `highs` int64, what the wire can carry; `scales`,
-    `offsets` float64.
+    `raws` uint32, the index of its raw value; `scales`, `offsets` float64.
     """
 
     runs: Ints
@@ -135,8 +139,6 @@ class Wiring(NamedTuple):
     rows: Ints
     tags: Places
     raws: Places
-    lows: Ints
-    highs: Ints
     scales: Floats
     offsets: Floats
 
@@ -157,30 +159,33 @@ def wiring(
         leaf.offset if kind is Kind.BOOL else leaf.offset // WORD
         for kind, (_, leaf) in zip(kinds, joined, strict=True)
     ]
-    limits = np.array([p.wire.limits for p, _ in joined], np.int64).reshape(-1, 2)
+    like = [alike(point, leaf) for point, leaf in joined]
     group = [0] * len(kinds) if groups is None else groups
     return Wiring(
-        _stretches(kinds, group, list(zip(kinds, group, strict=True))),
-        _stretches(kinds, [0] * len(kinds), kinds),
-        _stretches(kinds, group, range(len(kinds))),
+        _stretches(like, group, list(zip(like, group, strict=True))),
+        _stretches(like, [0] * len(kinds), like),
+        _stretches(like, group, range(len(kinds))),
         np.array(places, np.uint32),
         np.array(range(len(kinds)) if raw is None else raw, np.uint32),
-        limits[:, 0].copy(),
-        limits[:, 1].copy(),
         np.array([p.scale for p, _ in joined], np.float64),
         np.array([p.offset for p, _ in joined], np.float64),
     )
 
 
-def _stretches(kinds: Sequence[Kind], groups: Sequence[int], alike: Sequence[object]) -> Ints:
-    """Stretches of rows that have the same in `alike`."""
+def _stretches(like: Sequence[Alike], groups: Sequence[int], same: Sequence[object]) -> Ints:
+    """Stretches of rows that have the same in `same`."""
     stretches: list[list[int]] = []
-    for n, kind in enumerate(kinds):
-        if n and alike[n] == alike[n - 1]:
+    for n, (kind, *limits) in enumerate(like):
+        if n and same[n] == same[n - 1]:
             stretches[-1][1] = n + 1
         else:
-            stretches.append([n, n + 1, kind, groups[n]])
-    return np.array(stretches, np.int64).reshape(-1, 4)
+            stretches.append([n, n + 1, kind, groups[n], *limits])
+    return np.array(stretches, np.int64).reshape(-1, 6)
+
+
+def alike(point: Point, leaf: Leaf) -> Alike:
+    """What all rows of a stretch have in common. Raises ValueError as `kind_of` does."""
+    return kind_of(point, leaf), *point.wire.limits
 
 
 def kind_of(point: Point, leaf: Leaf) -> Kind:
@@ -239,15 +244,17 @@ def scatter(wires: Wiring, stretch: Ints, raw: Ints, raw_reals: Floats, image: V
 def gather(wires: Wiring, stretch: Ints, raw: Ints, raw_reals: Floats, image: Views) -> None:
     """The tags of the rows of a stretch into their raw values, within what the wire can carry."""
     tags, raws, kind = wires.tags, wires.raws, stretch[2]
+    low, high = stretch[4], stretch[5]
     if kind == 0:
         for n in range(stretch[0], stretch[1]):
             raw[raws[n]] = 1 if image.bytes[tags[n]] != 0 else 0
     elif kind == 1:
         for n in range(stretch[0], stretch[1]):
-            raw[raws[n]] = min(max(image.words[tags[n]], wires.lows[n]), wires.highs[n])
+            raw[raws[n]] = min(max(image.words[tags[n]], low), high)
     elif kind == 2:
         for n in range(stretch[0], stretch[1]):
-            raw[raws[n]] = counts(wires, n, image.reals[tags[n]])
+            exact = (image.reals[tags[n]] - wires.offsets[n]) / wires.scales[n]
+            raw[raws[n]] = counts(exact, low, high)
     elif kind == 3:
         for n in range(stretch[0], stretch[1]):
             raw_reals[raws[n]] = image.reals[tags[n]]
@@ -257,9 +264,8 @@ def gather(wires: Wiring, stretch: Ints, raw: Ints, raw_reals: Floats, image: Vi
 
 
 @inlined
-def counts(wires: Wiring, n: int, value: float) -> int:
-    """The integer that stands for a value at the scaled point of row n."""
-    exact = (value - wires.offsets[n]) / wires.scales[n]
-    if exact >= wires.highs[n]:
-        return int(wires.highs[n])
-    return int(np.floor(exact + 0.5)) if exact > wires.lows[n] else int(wires.lows[n])  # NaN too
+def counts(exact: float, low: int, high: int) -> int:
+    """The nearest integer to `exact` that a wire from `low` to `high` can carry."""
+    if exact >= high:
+        return high
+    return int(np.floor(exact + 0.5)) if exact > low else low  # NaN too

@@ -144,30 +144,48 @@ class Belt(Record):
 
 
 class Joint(Record):
-    """Where one belt ends and the next begins; a link between the two."""
+    """Where one belt ends and the next begins; a link between the two.
+
+    It hears of each no more than it needs: most of what a plant's scan moves is this.
+    """
 
     now_ns: int = Var(unit="ns")
     dt_s: float = Var(unit="s")
-    behind: Belt
-    ahead: Belt
+    overhang_mm: float = Var(unit="mm", doc="of the belt behind")
+    ahead_id: int = Var(doc="id of the board on the belt ahead")
+    ahead_position_mm: float = Var(unit="mm", doc="its leading edge")
+    ahead_speed_mm_s: float = Var(unit="mm/s", doc="of the belt ahead")
+    ahead_shut: bool = Var(doc="no board can come onto the belt ahead")
+    board: Board
     exit: Exit
     entry: Entry
 
+    @staticmethod
+    def hears(behind: str, ahead: str, joint: str) -> list[tuple[str, str]]:
+        """What it hears of two belts, as pairs of paths: (from, to)."""
+        return [
+            (f"{behind}.board", f"{joint}.board"),
+            (f"{behind}.overhang_mm", f"{joint}.overhang_mm"),
+            (f"{ahead}.board.id", f"{joint}.ahead_id"),
+            (f"{ahead}.position_mm", f"{joint}.ahead_position_mm"),
+            (f"{ahead}.speed_mm_s", f"{joint}.ahead_speed_mm_s"),
+            (f"{ahead}.shut", f"{joint}.ahead_shut"),
+        ]
+
     def scan(self) -> None:
         """Decide whether the board changes hands, and tell each belt what it meets of the other."""
-        behind, ahead = self.behind, self.ahead
-        free = ahead.board.id == 0 and not ahead.shut
-        crosses = free and behind.overhang_mm >= BOARD_MM / 2
+        free = self.ahead_id == 0 and not self.ahead_shut
+        crosses = free and self.overhang_mm >= BOARD_MM / 2
         self.exit.taken = 0
         self.entry.board.erase()
         if crosses:
-            self.exit.taken = behind.board.id
-            self.entry.board.become(behind.board)
-            self.entry.position_mm = behind.overhang_mm
-        self.entry.overhang_mm = 0.0 if crosses else behind.overhang_mm
-        self.exit.speed_mm_s = ahead.speed_mm_s if free else 0.0
+            self.exit.taken = self.board.id
+            self.entry.board.become(self.board)
+            self.entry.position_mm = self.overhang_mm
+        self.entry.overhang_mm = 0.0 if crosses else self.overhang_mm
+        self.exit.speed_mm_s = self.ahead_speed_mm_s if free else 0.0
         self.exit.tail_mm = 0.0
         if crosses:
-            self.exit.tail_mm = BOARD_MM - behind.overhang_mm
-        elif ahead.board.id != 0:
-            self.exit.tail_mm = max(0.0, BOARD_MM - ahead.position_mm)
+            self.exit.tail_mm = BOARD_MM - self.overhang_mm
+        elif self.ahead_id != 0:
+            self.exit.tail_mm = max(0.0, BOARD_MM - self.ahead_position_mm)

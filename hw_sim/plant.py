@@ -42,7 +42,7 @@ def assemble(
     for behind, ahead in pairs:
         name = f"{behind}>{ahead}".replace(".", "_")
         links[name] = Joint
-        hear += [(behind, f"{name}.behind"), (ahead, f"{name}.ahead")]
+        hear += Joint.hears(behind, ahead, name)
         tell += [(f"{name}.exit", f"{behind}.exit"), (f"{name}.entry", f"{ahead}.entry")]
     counting = [n for n, kind in devices.items() if "census" in kind.fields]
     if counting:

@@ -156,7 +156,7 @@ def _accept(
             value = 0
             for k in range(width):
                 value = value << 16 | cells[at + k]
-            if wires.lows[n] < 0:
+            if wires.rows[n, 4] < 0:
                 value = signed(value, 16 * width)
             raw[n] = value
             scatter(wires, wires.rows[n], raw, reals, image)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from cellrt.assembly import Pace, Schedule
 from cellrt.compiled import compiled, inlined
-from cellrt.compiler.native import call_entry, copy_bytes
+from cellrt.compiler.native import call_entry, copy_bytes, load_64, store_64
 from cellrt.scan.meter import Meter, begin, measure
+from cellrt.tags import WORD
 from cellrt.wire import Ints, Views
 
 
@@ -66,7 +67,11 @@ def missed(scan: int, last: int, period: int) -> int:
 def copy(table: Ints, base_address: int) -> None:
     """Copy parts of the image at `base_address` onto others: rows of (from, to, bytes)."""
     for n in range(table.shape[0]):
-        copy_bytes(base_address + table[n, 1], base_address + table[n, 0], table[n, 2])
+        source, target, size = base_address + table[n, 0], base_address + table[n, 1], table[n, 2]
+        if size == WORD:
+            store_64(target, load_64(source))
+        else:
+            copy_bytes(target, source, size)
 
 
 @inlined

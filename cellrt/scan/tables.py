@@ -17,8 +17,8 @@ from cellrt.wire import (
     Point,
     Views,
     Wiring,
+    alike,
     gather,
-    kind_of,
     views,
     wiring,
 )
@@ -108,8 +108,8 @@ class Work(NamedTuple):
 def tables(plan: Plan) -> Tables:
     """The tables of a plan."""
     cells = {name: n for n, name in enumerate(plan.cells)}
-    joined_in = sorted(plan.joined(Role.INPUT), key=lambda j: (kind_of(j[2], j[4]), j[0]))
-    joined_out = sorted(plan.joined(Role.OUTPUT), key=lambda j: (kind_of(j[2], j[4]), cells[j[1]]))
+    joined_in = sorted(plan.joined(Role.INPUT), key=lambda j: (alike(j[2], j[4]), j[0]))
+    joined_out = sorted(plan.joined(Role.OUTPUT), key=lambda j: (alike(j[2], j[4]), cells[j[1]]))
     inputs = wiring(
         [(p, t) for *_, p, _, t in joined_in],
         [raw for *_, raw, _ in joined_in],
