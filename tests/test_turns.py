@@ -80,6 +80,16 @@ def test_polls_that_come_faster_than_scans_are_not_moved(plan: Plan) -> None:
     assert scans.nearest_s(1.2345, apart_s=0.009) == 1.2345
 
 
+@pytest.mark.parametrize(
+    ("speed", "polled_ms"), [(2.0, 10.0), (1.0, 10.0), (0.2, 50.0), (0.1, 100.0), (0.05, 10.0)]
+)
+def test_scans_are_rare_a_device_is_asked_once_for_each_while_one_sample_may_be_lost(
+    plan: Plan, speed: float, polled_ms: float
+) -> None:
+    scans = Scans(station(plan, start_ns=1, speed=speed))
+    assert scans.poll_s(0.010, stale_s=0.2) == pytest.approx(polled_ms / 1e3)
+
+
 def test_lead_comes_to_be_outlasted_by_one_answer_in_a_hundred() -> None:
     draw, lead, longer = random.Random(1), Lead(most_s=0.01), 0
     for n in range(40_000):

@@ -1,7 +1,8 @@
 """The process `io`: field devices to the scan and back. It copies; it never makes a value up.
 
-One task a device, each at its own pace; a device that does not answer delays no other. A device is asked
-just before a scan; what that scan changed goes out right behind it, at most once between two polls.
+One task a device, each at its own pace or that of the scan; a device that does not answer delays no other.
+A device is asked just before a scan; what that scan changed goes out right behind it, at most once between
+two polls.
 """
 
 from __future__ import annotations
@@ -142,12 +143,15 @@ class DeviceTask:
         """Exchange so that samples come just before scans; between two of them once more when a scan has
         changed an output."""
         due_s = asked_s = time.monotonic()
+        scans = self._exchange.scans
+        stale_s = self._sample.device.stale_ms / 1e3
         while True:
             await self.exchange_once()
             now_s = time.monotonic()
             self._lead.learn(now_s - asked_s)
-            due_s = max(due_s + self._period_s, now_s + self._lead.s)
-            scan_s = self._exchange.scans.nearest_s(due_s, self._period_s)
+            period_s = scans.poll_s(self._period_s, stale_s)
+            due_s = max(due_s + period_s, now_s + self._lead.s)
+            scan_s = scans.nearest_s(due_s, period_s)
             asked_s = max(scan_s - self._lead.s, now_s)
             if await self._changed(asked_s):
                 await self.exchange_once()

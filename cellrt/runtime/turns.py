@@ -42,6 +42,13 @@ class Scans:
         """The first scan that is due after a moment."""
         return math.floor((moment_s - self._start_s) / self.period_s) + 1
 
+    def poll_s(self, declared_s: float, stale_s: float) -> float:
+        """How often a device is asked, that is to be asked every `declared_s` and is stale after `stale_s`:
+        once for a scan is enough, where two scans come before it is stale (one sample may be lost)."""
+        if not self.is_known() or 2 * self.period_s > stale_s:
+            return declared_s
+        return max(declared_s, self.period_s)
+
     def nearest_s(self, moment_s: float, apart_s: float) -> float:
         """When the scan nearest to a moment is due. The moment itself, where moments that are `apart_s`
         apart would meet one scan twice, or nothing is known of scans."""
