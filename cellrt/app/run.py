@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cellrt import report, retained
-from cellrt.app.options import Options, RunError, check_speed, free_port, free_range
-from cellrt.app.simulate import simulated_devices
+from cellrt import report
+from cellrt.app.options import Options, check_speed
+from cellrt.app.start import Start, locked_state_dir
 from cellrt.line.load import load_line
 from cellrt.line.spec import LineSpec
-from cellrt.recording.file import RECORDING, ring_path, salvage
-from cellrt.recording.header import RecordingError
 from cellrt.report import Report
-from cellrt.runtime.child import Order
 from cellrt.runtime.control import ControlError, ask
 from cellrt.runtime.region import Status, sections
-from cellrt.runtime.scan import code_hash
-from cellrt.runtime.watcher import LineFailed, Watcher, state_dir
+from cellrt.runtime.watcher import LineFailed, Watcher
 from cellrt.scan.plan import Plan
-from cellrt.scan.recorder import longest
 from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.shared.memory import Role, create
-from cellrt.shared.ringfile import RingFileError
-from cellrt.shared.ringfile import create as create_ring
-from cellrt.shared.triple import TripleReader, TripleWriter
+from cellrt.shared.triple import TripleReader
 from cellrt.tags import Leaf, Scalar
 from cellrt.wire import Ints
 
@@ -43,6 +34,9 @@ STARTS_STOPPING_S = 30.0
 """Logical time that a stop may take beside what the slowest cell needs to end its work."""
 DEVICES_ANSWER_S = 5.0
 BRAIN_BACK_S = 10.0
+BRAIN_GONE_S = 30.0
+"""How long a run that is to end waits for a brain that does not answer: a line can be so much for a machine
+that ordinary processes get nothing of it."""
 SCAN_ENDS_S, REST_ENDS_S = 2.0, 3.0
 TICK_S = 0.05
 
@@ -65,6 +59,7 @@ class Run:
         self._frame = np.zeros(snapshot_words(self.plan), np.int64)
         self.snapshot: Snapshot | None = None
         self.brain: dict[str, Any] = {}
+        self._heard_s = 0.0
         self.began_ns = report.process_began_ns()
         self.steal = report.steal_ticks()
 
@@ -72,9 +67,9 @@ class Run:
         """Run to the end; the exit code. Raises RunError before anything moves."""
         for sign in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sign, self._on_signal)
-        with self._locked_state_dir() as run_dir:
+        with locked_state_dir(self.line.name) as run_dir:
             self.region = create(sections(self.plan), self.plan.hash)
-            self._prepare(run_dir)
+            self.order = Start(self.options, self.plan, self.region, run_dir, self.told).order()
             with (run_dir / "log.jsonl").open("a") as log:
                 self.watcher = Watcher(self.region, self.order, self._roles(), log)
                 try:
@@ -91,105 +86,6 @@ class Run:
     def _on_signal(self, *_: object) -> None:
         self.stops += 1
 
-    @contextmanager
-    def _locked_state_dir(self) -> Iterator[Path]:
-        """A folder for this run; one run of a line at a time."""
-        base = state_dir(self.line.name)
-        run_dir = base / time.strftime("%Y%m%d-%H%M%S")
-        try:
-            base.mkdir(parents=True, exist_ok=True)
-            lock = (base / "lock").open("w")
-        except OSError as error:
-            raise RunError(f"{base}: {error.strerror}; set CELLRT_STATE_DIR") from None
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunError(
-                    f"line {self.line.name!r} runs already; stop it, or set another CELLRT_STATE_DIR"
-                ) from None
-            run_dir.mkdir(exist_ok=True)
-            yield run_dir
-
-    def _prepare(self, run_dir: Path) -> None:
-        """Ports, addresses, retained values, and what every process is told."""
-        options = self.options
-        free_port(options.opcua_port, "the OPC UA server (--opcua-port)")
-        modbus_port = self._modbus_port()
-        addresses, base_port = {}, options.base_port
-        if options.sim:
-            devices = list(simulated_devices(self.line))
-            base_port = base_port or free_range(len(devices))
-            for number, name in enumerate(devices):
-                free_port(base_port + number, f"simulated device {name} (--base-port)")
-                scheme = "opc.tcp://" if self.line.devices[name].map.protocol == "opcua" else ""
-                addresses[name] = f"{scheme}127.0.0.1:{base_port + number}"
-        self.region.section("status").words[Status.SPEED_PPM] = round(options.speed * 1e6)
-        if not options.sim:
-            self._retain(run_dir.parent / "retained.json")
-        self.order = Order(
-            line=str(options.line.resolve()),
-            fd=self.region.fd,
-            plan_hash=self.plan.hash,
-            code_hash=code_hash(self.plan.assembly.types()),
-            watcher_pid=os.getpid(),
-            run_dir=str(run_dir),
-            ring=str(self._ring(run_dir)),
-            seed=self.line.seed,
-            addresses=addresses,
-            opcua_port=options.opcua_port,
-            modbus_port=modbus_port,
-            plain=options.plain,
-            base_port=base_port,
-            speed=options.speed,
-            spin=options.spin,
-        )
-
-    def _modbus_port(self) -> int:
-        """Where the line is served over Modbus; 0 where it is not."""
-        spec, asked = self.line.modbus, self.options.modbus_port
-        if spec is None and asked is not None:
-            raise RunError(
-                f"--modbus-port {asked}: {self.line.path} has no Modbus server; add `[modbus]`"
-            )
-        if spec is None:
-            return 0
-        option = f"[modbus] of {self.line.path}" if asked is None else "--modbus-port"
-        who, port = f"the Modbus server ({option})", spec.port if asked is None else asked
-        if port == self.options.opcua_port:
-            raise RunError(f"port {port} for {who} is the OPC UA server's; choose another")
-        free_port(port, who, spec.host)
-        return port
-
-    def _ring(self, run_dir: Path) -> Path:
-        """The flight recorder's ring, in memory but by name: it outlives every process of the line."""
-        path = ring_path(self.line.name, run_dir)
-        prefix = path.stem.removesuffix(run_dir.name)
-        for left in path.parent.glob(f"{prefix}*.ring"):
-            self._salvage(left, run_dir.parent / left.stem.removeprefix(prefix))
-        create_ring(path, self.plan.hash, longest(self.plan))
-        return path
-
-    def _salvage(self, ring: Path, run_dir: Path) -> None:
-        """A ring that a killed watcher left: what it still held goes into that run's recording."""
-        if not run_dir.is_dir():
-            return  # of a line of this name that keeps its state elsewhere, and may be running
-        with suppress(RecordingError, RingFileError):
-            nbytes = salvage(run_dir / RECORDING, ring)
-            self.told.append(f"{nbytes} bytes of a run that was killed put into {run_dir.name}")
-        ring.unlink(missing_ok=True)
-
-    def _retain(self, path: Path) -> None:
-        """Retained values of the last run, where the scan will find them. A simulated plant has none."""
-        values, unknown = retained.load(path, self.plan)
-        self.told += [f"retained value {name}: no tag can have it any more" for name in unknown]
-        frame = np.zeros(max(len(self.plan.retained), 1), np.int64)
-        for n, leaf in enumerate(self.plan.retained):
-            value = values.get(leaf.path, leaf.field.default or 0)
-            frame[n] = np.float64(value).view(np.int64) if leaf.field.kind is float else int(value)
-        if values:
-            TripleWriter(self.region.section("retained")).publish(frame)
-
     def _roles(self) -> list[Role]:
         roles = [Role.SCAN, Role.IO, Role.BRAIN, Role.SCADA]
         return [*roles, Role.DEVICES] if self.options.sim else roles
@@ -199,7 +95,7 @@ class Run:
 
         Not before brain has come: a run without it would have no journal.
         """
-        started, strict = not self.options.start, self.options.strict
+        started, strict, over_s = not self.options.start, self.options.strict, 0.0
         while self.stops == 0:
             self._look()
             if self.snapshot and not started and self._ask(do="pursue", goal="run"):
@@ -210,16 +106,22 @@ class Run:
                     return 2
                 strict = False
             wanted_s = self.options.duration_s
-            if wanted_s and self.ran_s() >= wanted_s and self.brain:
-                break
+            if wanted_s and self.ran_s() >= wanted_s:
+                over_s = over_s or time.monotonic()
+                if self.brain or self._brain_gone(over_s):
+                    break
             time.sleep(TICK_S)
         return 0
 
     def _drain(self) -> None:
         """Work in the machines ends, then the cells go to Stopped; a second signal cuts that short."""
-        asked, until_s = False, time.monotonic() + self.drain_s / self.options.speed + 5.0
+        asked, began_s = False, time.monotonic()
+        until_s = began_s + self.drain_s / self.options.speed + 5.0
         while self.stops < 2 and time.monotonic() < until_s and self.snapshot:
             self._look()
+            if self._brain_gone(began_s):
+                self.told.append("brain does not answer: the line was stopped without a drain")
+                return
             asked = asked or self._ask(do="pursue", goal="stop")
             if asked and self.brain.get("goal") == "stop" and self.brain.get("reached"):
                 return
@@ -244,8 +146,12 @@ class Run:
         except ControlError:
             return False  # brain is not there yet, or starts again
         if request["do"] == "status":
-            self.brain = answer
+            self.brain, self._heard_s = answer, time.monotonic()
         return True
+
+    def _brain_gone(self, since_s: float) -> bool:
+        """Brain has said nothing for long, counted from `since_s` on at the earliest."""
+        return time.monotonic() - max(since_s, self._heard_s) > BRAIN_GONE_S
 
     def _unmet(self) -> str | None:
         """What --strict asks for and the line does not have; None as long as there was no time for it."""
