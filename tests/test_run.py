@@ -149,6 +149,9 @@ async def test_running_line_answers_an_opcua_client(line: RunningLine) -> None:
         while not (await times.read_value())[Mode.PRODUCTION][State.EXECUTE]:
             assert asyncio.get_running_loop().time() < limit_s, "brain tells no times"
             await asyncio.sleep(0.05)
+        scans = client.get_node(f"ns={index};s=/Diagnostics/Tasks/10 ms/Scans")
+        took_us = client.get_node(f"ns={index};s=/Diagnostics/Tasks/10 ms/ExecutionP50")
+        assert await scans.read_value() > 0 and await took_us.read_value() > 0.0
         with pytest.raises(ua.uaerrors.BadUserAccessDenied):  # without a name one only looks
             await client.get_node(f"ns={index};s=outfeed.PackML").call_method(
                 ua.NodeId("outfeed.PackML.Hold", index)

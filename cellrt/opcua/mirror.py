@@ -97,7 +97,7 @@ class Mirror:
     """
 
     def __init__(self, rows: Sequence[Row], line_words: int, wall_start_ns: int) -> None:
-        """`line_words`: a snapshot's, and the units' figures behind it. `rows` in any order, but those of
+        """`line_words`: a snapshot's, and what else is known of the line behind it. `rows` in any order, but those of
         the server's own words last.
         """
         self.rows = tuple(rows)
@@ -125,9 +125,9 @@ class Mirror:
         status[self._fed[self.views.words[self._good_at] == 0]] = DEVICE_BAD
         self._compare(status)
 
-    def put_figures(self, figures: Ints) -> None:
-        """Newer figures of the units, to be shown with the next snapshot."""
-        self.views.words[self.own - figures.size : self.own] = figures
+    def put(self, place: int, words: Ints) -> None:
+        """Newer words of what lies behind the snapshot, to be shown with the next one."""
+        self.views.words[place : place + words.size] = words
 
     def lose(self) -> None:
         """There are no snapshots any more: nothing that is known of the line holds."""

@@ -29,11 +29,12 @@ from cellrt.opcua.space import (
     add_handovers,
     first_line,
     line_words,
+    timing_base,
 )
 from cellrt.opcua.unit import add_unit
 from cellrt.scan.commands import Send
 from cellrt.scan.plan import Plan
-from cellrt.scan.snapshot import Snapshot
+from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.wire import Ints
 
 BUDGET = 5_000
@@ -127,7 +128,11 @@ class LineServer:
     def count(self, figures: Ints) -> None:
         """Newer figures of the units, `FIGURES` as words; they are shown with the next snapshot."""
         self._figures.view(np.int64)[:] = figures
-        self._mirror.put_figures(figures)
+        self._mirror.put(snapshot_words(self._plan), figures)
+
+    def time(self, words: Ints) -> None:
+        """Newer figures of how the line keeps its time, `cellrt.timing`'s; shown with the next snapshot."""
+        self._mirror.put(timing_base(self._plan), words)
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Show a newer snapshot. One call at a time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -29,6 +29,9 @@ from cellrt.scan.snapshot import (
     snapshot_words,
 )
 from cellrt.tags import WORD, Field, Record, Role, places
+from cellrt.timing import SCAN as SCAN_TIMING
+from cellrt.timing import TASK as TASK_TIMING
+from cellrt.timing import Timing, timing_words
 
 OBJECTS = standard(ObjectIds.ObjectsFolder)
 EMPTY = {
@@ -162,15 +165,35 @@ class Space:
             self.rows.append(Row(node, place + at, lies, variant_type))
         return node
 
-    def add_word(self, parent: ua.NodeId, name: str, word: int, kind: type[Any], doc: str) -> None:
-        """A variable that shows a word of the mirror: the head's, a sample's, the server's own."""
+    def add_word(
+        self,
+        parent: ua.NodeId,
+        name: str,
+        word: int,
+        kind: type[Any],
+        doc: str,
+        unit: str = "",
+        high: float = 0.0,
+    ) -> None:
+        """A variable that shows a word of the mirror: the head's, a sample's, a timing, the server's own.
+        One with a unit ranges from 0 to `high`."""
         value = ua.Variant(kind(0), TYPES[kind])
-        node = self.nodes.variable(parent, f"{name_of(parent)}/{name}", name, value, doc=doc)
+        definition = ObjectIds.AnalogItemType if unit else ObjectIds.BaseDataVariableType
+        identifier = f"{name_of(parent)}/{name}"
+        node = self.nodes.variable(parent, identifier, name, value, doc=doc, kind=definition)
+        if unit:
+            self.nodes.standard_property(node, "EngineeringUnits", engineering_units(unit))
+            self.nodes.standard_property(node, "EURange", ua.Range(0.0, high))
         self.rows.append(Row(node, word * WORD, kind, TYPES[kind]))
 
 
 def line_words(plan: Plan) -> int:
-    """Words that a mirror has of the line: a snapshot's, and the units' figures."""
+    """Words that a mirror has of the line: a snapshot's, the units' figures, how it keeps its time."""
+    return timing_base(plan) + timing_words(plan)
+
+
+def timing_base(plan: Plan) -> int:
+    """Word at which the last of these begin."""
     return snapshot_words(plan) + len(plan.cells) * FIGURES.itemsize // WORD
 
 
@@ -183,7 +206,7 @@ def add_handovers(space: Space, line: ua.NodeId) -> None:
 
 
 def add_diagnostics(space: Space, line: ua.NodeId) -> None:
-    """Diagnostics: the scan, the devices, what the server had no time for. Add them last."""
+    """Diagnostics: the scan, its tasks, the devices, what the server had no time for. Add them last."""
     plan, nodes = space.plan, space.nodes
     folder = nodes.folder(line, "/Diagnostics", "Diagnostics")
     space.add_word(folder, "Scan", SCAN, int, "number of the scan that is shown")
@@ -193,10 +216,34 @@ def add_diagnostics(space: Space, line: ua.NodeId) -> None:
     devices = nodes.folder(folder, "/Diagnostics/Devices", "Devices", "true: fresh and well")
     for sample in plan.samples:
         space.add_word(devices, sample.device.name, SNAPSHOT_HEAD + sample.base + 1, bool, "")
+    add_timing(space, folder)
     own = line_words(plan)
     told, late = "changes told to clients", "changes put off because too many came at once"
     space.add_word(folder, "PublishedChanges", own + PUBLISHED_CHANGES, int, told)
     space.add_word(folder, "ShedChanges", own + SHED_CHANGES, int, late)
+
+
+def add_timing(space: Space, diagnostics: ua.NodeId) -> None:
+    """Diagnostics/Timing of the scan as a whole, Diagnostics/Tasks of each task."""
+    plan, nodes, base = space.plan, space.nodes, timing_base(space.plan)
+    timing = nodes.folder(diagnostics, "/Diagnostics/Timing", "Timing", "of the scan, on the wall")
+    _add_timings(space, timing, base, SCAN_TIMING, plan.line.period_ns)
+    tasks = nodes.folder(diagnostics, "/Diagnostics/Tasks", "Tasks", "cells of one period each")
+    for number, task in enumerate(plan.tasks):
+        folder = nodes.folder(tasks, f"/Diagnostics/Tasks/{task.name}", task.name)
+        policy = ua.Variant(task.policy.name.lower(), ua.VariantType.String)
+        doc = "what follows on overruns in a row"
+        nodes.variable(folder, f"{name_of(folder)}/Policy", "Policy", policy, doc=doc)
+        place = base + len(SCAN_TIMING) + number * len(TASK_TIMING)
+        _add_timings(space, folder, place, TASK_TIMING, task.period_ns)
+
+
+def _add_timings(
+    space: Space, folder: ua.NodeId, place: int, figures: Sequence[Timing], period_ns: int
+) -> None:
+    for word, figure in enumerate(figures, place):
+        kind, high = (float if figure.unit else int), figure.high or period_ns / 1e3
+        space.add_word(folder, figure.name, word, kind, figure.doc, figure.unit, high)
 
 
 def first_line(kind: type[Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
 import resource
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from cellrt import report
 from cellrt.audit import AUDIT, AuditLog
 from cellrt.modbus.server import LineModbus
 from cellrt.opcua.access import FOLDER, Access
@@ -33,9 +35,13 @@ from cellrt.shared.ring import RingReader
 from cellrt.shared.triple import TripleReader
 from cellrt.supervisor import Commander
 from cellrt.tags import Scalar
+from cellrt.timing import timing
+from cellrt.wire import Ints
 
 MEMORY_BYTES = 4 << 30
 PUBLISH_S = 0.1
+TIME_EVERY = 10
+"""Publications from one look at how the line keeps its time to the next."""
 ANSWERS_S = 0.02
 LOST_S = 1.0
 """Snapshots that stay away for so long make every tag bad."""
@@ -110,7 +116,7 @@ class Scada:
 
     async def publish(self) -> None:
         """The newest snapshot to whoever watches, ten times a second."""
-        while True:
+        for publication in itertools.count():
             self.station.region.beat(Role.SCADA)
             now_s = time.monotonic()
             if self._snapshots.take(self._frame):
@@ -121,6 +127,8 @@ class Scada:
                     self.modbus.publish(snapshot)
                 if self._figures.take(self._told):
                     self.server.count(self._told)
+                if publication % TIME_EVERY == 0:
+                    self.server.time(self._timing())
                 await self.server.publish(snapshot)
             elif now_s - self._seen_s > LOST_S:
                 if self.modbus is not None:
@@ -128,6 +136,11 @@ class Scada:
                 await self.server.lose()
             self.put_down()
             await asyncio.sleep(PUBLISH_S)
+
+    def _timing(self) -> Ints:
+        plan, region = self.station.plan, self.station.region
+        ages = report.input_age_ms(plan, region)
+        return timing(plan, report.scan(plan, region), ages, self.station.speed)
 
     def put_down(self) -> None:
         """What clients did since the last time, to disk. A full disk is logged; the deeds wait."""
