@@ -101,7 +101,7 @@ class Journal(Tally):
             self.count(entry)
 
     def entries(self, last: int = 50, subject: str | None = None) -> list[Entry]:
-        """The last events, oldest first; of one cell, handover or device when `subject` says so."""
+        """The last events, oldest first; of one cell, handover, device or task when `subject` says so."""
         where, args = ("WHERE subject = ?", [subject]) if subject else ("", [])
         query = f"SELECT line FROM events {where} ORDER BY number DESC LIMIT ?"
         with closing(self._db.execute(query, [*args, last])) as rows:

@@ -207,8 +207,8 @@ def canonical(entry: Entry) -> str:
 
 
 def subject_of(entry: Entry) -> str:
-    """The cell, handover, device or tag that an event is of; for a command its target. "" for none."""
-    keys = ("cell", "handover", "device", "target", "tag")
+    """The cell, handover, device, task or tag that an event is of; for a command its target. "" for none."""
+    keys = (*SUBJECTS, "target", "tag")
     return next((str(entry[k]) for k in keys if k in entry), "")
 
 

@@ -16,7 +16,7 @@ from scada_line import device, line_of
 
 from cellrt import Cause, Cell, Input, Interlock, Output, State, Var, always, to
 from cellrt.line.spec import INTERLOCKS, CellSpec, Policy, TaskSpec
-from cellrt.narrate import Narrator, sentence
+from cellrt.narrate import Narrator, sentence, subject_of
 from cellrt.report import tasks, tasks_line
 from cellrt.runtime.region import Status
 from cellrt.scan.commands import Operation, Origin
@@ -393,3 +393,4 @@ def test_decisions_are_told_in_words() -> None:
         "Task      100 ms           1/1 -> 1/2",
         "Task      100 ms           1/1 -> stopped safely",
     ]
+    assert {subject_of(entry) for entry in told} == {"100 ms"}, "the journal finds them by it"
