@@ -69,9 +69,9 @@ def recipe_download(
 
 def _recipes(path: Path) -> dict[int, RecipeSpec]:
     from cellrt.app.refusals import UsageError
-    from cellrt.line.recipes import load_recipes
+    from cellrt.line.recipes import recipes_of
 
     spec = load_line(path)
     if not spec.recipes:
         raise UsageError(f'{path} names no recipes; add `recipes = "recipes"` to [line]')
-    return load_recipes(path.parent / spec.recipes, spec.cells)
+    return recipes_of(spec)

@@ -12,7 +12,8 @@ params = { loader = { product = 4 } }     # what all copies have otherwise than 
 ```
 
 Copy 3 has `line_03_` before the name of each cell and device, and its devices listen 2 ports above those of the
-file. Nothing leads from one copy to another.
+file. A recipe's tables have the names of the file's cells, and are for each copy. Nothing leads from one copy
+to another.
 """
 
 from __future__ import annotations
@@ -102,7 +103,6 @@ def _multiplied(one: LineSpec, prefixes: tuple[str, ...]) -> LineSpec:
         handovers=handovers,
         sim=replace(one.sim, prefixes=prefixes),
         safety=tuple(p + name for p in prefixes for name in one.safety),
-        recipes="",
     )
 
 

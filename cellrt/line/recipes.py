@@ -19,12 +19,33 @@ from pathlib import Path
 from cellrt.line.model import RecipeHead, shaped, shown
 from cellrt.line.problem import LineError, Problem, choose
 from cellrt.line.source import Source, read
-from cellrt.line.spec import CellSpec, RecipeSpec
+from cellrt.line.spec import CellSpec, LineSpec, RecipeSpec
 from cellrt.line.values import fits, takes, unfolded
 from cellrt.recipe import Recipe
 from cellrt.tags import Field, Scalar, leaves
 
 Cells = Mapping[str, CellSpec]
+
+
+def recipes_of(line: LineSpec) -> dict[int, RecipeSpec]:
+    """The recipes of a line that has a folder of them, by number; a factory's are for each of its copies.
+
+    Read from their files now. Raises LineError.
+    """
+    copies = line.sim.prefixes
+    first = {
+        name.removeprefix(copies[0]): replace(cell, name=name.removeprefix(copies[0]))
+        for name, cell in line.cells.items()
+        if name.startswith(copies[0])
+    }
+    found = load_recipes(line.path.parent / line.recipes, first)
+    return {
+        number: replace(
+            recipe,
+            settings={p + cell: tags for p in copies for cell, tags in recipe.settings.items()},
+        )
+        for number, recipe in found.items()
+    }
 
 
 def load_recipes(folder: Path, cells: Cells) -> dict[int, RecipeSpec]:

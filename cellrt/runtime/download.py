@@ -1,6 +1,6 @@
 """A recipe's way into a running line: version 0, the settings, number and version, read back and compared.
 
-A cell that is sent version 0 asks for no board; so a download that fails half-way leaves a machine that
+Cells are sent theirs side by side. A cell that is sent version 0 asks for no board; so a download that fails half-way leaves a machine that
 waits, and not one that works by two recipes.
 """
 
@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from cellrt.line.problem import LineError, choose
-from cellrt.line.recipes import given, load_recipes, record_of, settings_of
+from cellrt.line.recipes import given, recipes_of, record_of, settings_of
 from cellrt.line.spec import CellSpec, RecipeSpec
 from cellrt.narrate import words
 from cellrt.scan.commands import Operation, Refusal, raw_bits
@@ -37,7 +37,7 @@ async def download(brain: Brain, number: int, cell: str | None) -> dict[str, Any
     if not line.recipes:
         raise DownloadError(f'{line.name} has no recipes; add `recipes = "recipes"` to [line]')
     try:
-        recipes = load_recipes(line.path.parent / line.recipes, line.cells)
+        recipes = recipes_of(line)
     except LineError as error:
         raise DownloadError(str(error)) from None
     if number not in recipes:
@@ -46,14 +46,12 @@ async def download(brain: Brain, number: int, cell: str | None) -> dict[str, Any
     taking = [name for name, spec in line.cells.items() if settings_of(spec)]
     if cell is not None and cell not in taking:
         raise DownloadError(f"no cell {cell!r} that works by recipes; {choose(cell, taking)}")
-    recipe = recipes[number]
-    for name in taking if cell is None else [cell]:
-        await _send(brain, line.cells[name], recipe)
-    return {
-        "name": recipe.name,
-        "version": recipe.version,
-        "cells": taking if cell is None else [cell],
-    }
+    recipe, cells = recipes[number], taking if cell is None else [cell]
+    sent = (_send(brain, line.cells[name], recipe) for name in cells)
+    for failure in await asyncio.gather(*sent, return_exceptions=True):
+        if failure is not None:
+            raise failure
+    return {"name": recipe.name, "version": recipe.version, "cells": cells}
 
 
 async def _send(brain: Brain, cell: CellSpec, recipe: RecipeSpec) -> None:
