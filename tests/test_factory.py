@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 from pathlib import Path
 
@@ -10,18 +11,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recipe_files import station_with_recipes
+from rich.console import Console
 
+from cellrt.app.options import Options
 from cellrt.app.params import save
 from cellrt.app.refusals import UsageError
+from cellrt.app.run import Run
 from cellrt.app.simulate import VirtualLine
+from cellrt.app.view import plain_line, render
 from cellrt.chronicle import Chronicle
 from cellrt.journal import Journal
 from cellrt.line.load import LineError, load_line
+from cellrt.line.recipes import recipes_of
 from cellrt.narrate import Narrator, canonical
+from cellrt.packml import State
 from cellrt.recording.header import describe, recorded_line
+from cellrt.runtime.region import sections
 from cellrt.scan.commands import Origin
 from cellrt.scan.events import Event
 from cellrt.scan.plan import COMMANDS_A_SCAN, Plan
+from cellrt.scan.snapshot import Snapshot
+from cellrt.scan.tables import initial_image
+from cellrt.shared.memory import create
 from cellrt.supervisor import Commander, Goal, Supervisor
 from cellrt.twin import LOOK_EVERY
 
@@ -114,6 +126,39 @@ def test_recording_of_copies_holds_all_that_its_plan_is_made_from(folder: Path) 
     assert Plan(recorded_line(header)).hash == plan.hash
 
 
+def test_recipe_of_the_copied_line_is_each_copys(tmp_path: Path) -> None:
+    one = load_line(station_with_recipes(tmp_path))
+    head = 'recipes = "recipes"\n\n[copies]'
+    path = factory(tmp_path, 'file = "station.toml"\ncount = 3\n')
+    path.write_text(path.read_text().replace("[copies]", head))
+    line = load_line(path)
+    of_one, of_all = recipes_of(one), recipes_of(line)
+    assert of_all.keys() == of_one.keys() == {1, 2}
+    for number, recipe in of_all.items():
+        settings = of_one[number].settings["printer"]
+        assert recipe.settings == {f"line_0{n}_printer": settings for n in (1, 2, 3)}
+    begun = [cell.parameters["recipe.number"] for n, cell in line.cells.items() if "printer" in n]
+    assert begun == [one.cells["printer"].parameters["recipe.number"]] * 3
+    header = describe(Plan(line))
+    shutil.rmtree(tmp_path)
+    assert recorded_line(header).cells == line.cells
+
+
+def test_running_factory_is_shown_by_line(folder: Path) -> None:
+    run = Run(Options(stations(folder, 3)))
+    image, inputs = initial_image(run.plan), np.zeros(run.plan.input_words, np.int64)
+    held = run.plan.layout.find("line_02_printer.unit.state")
+    image.write(held, int(State.HELD))
+    run.region = create(sections(run.plan), run.plan.hash)
+    run.snapshot = Snapshot.take(run.plan, image, inputs, 1, 10**7)
+    screen = Console(width=150, file=io.StringIO(), record=True)
+    screen.print(render(run))
+    each = len(run.plan.cells) // 3
+    for said in (screen.export_text(), plain_line(run)):
+        assert f"{each} Stopped" in said and f"1 Held, {each - 1} Stopped" in said
+        assert "line_03" in said and "line_03_outfeed" not in said
+
+
 def test_parameters_of_copies_are_not_saved_into_their_file(folder: Path) -> None:
     path = stations(folder, 2)
     before = path.read_text()
@@ -190,4 +235,5 @@ def test_shipped_factory_is_three_hundred_cells_and_two_hundred_devices() -> Non
     line = load_line(CELLS / "factory.toml")
     assert (len(line.cells), len(line.devices), len(line.handovers)) == (300, 200, 260)
     assert {cell.parameters["product"] for n, cell in line.cells.items() if "loader" in n} == {4}
+    assert recipes_of(line)[4].settings.keys() >= {"line_01_printer", "line_20_reflow"}
     assert np.unique([d.address for d in line.devices.values()]).size == 200

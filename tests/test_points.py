@@ -112,6 +112,13 @@ async def test_line_goes_away_screen_says_so_and_comes_back_with_it(line: Line) 
         assert "printer good" in head(app)
 
 
+async def test_of_many_devices_those_that_are_bad_are_told(line: Line) -> None:
+    line.points = [point("ready", device=f"io_{n:02}", good=n != 5) for n in range(40)]
+    app = Points(line.look)
+    async with app.run_test():
+        assert head(app) == "40 devices, 1 BAD: io_05"
+
+
 def test_printed_each_point_is_one_line(line: Line, capsys: pytest.CaptureFixture[str]) -> None:
     show(line.look)
     printed = capsys.readouterr().out.splitlines()

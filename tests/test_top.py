@@ -13,7 +13,13 @@ from cellrt.runtime.control import ControlError
 
 
 def cell(name: str, **more: Any) -> dict[str, Any]:
-    told = {"cell": name, "commander": "Remote", "mode": "Production", "state": "Execute"}
+    told = {
+        "cell": name,
+        "copy": "",
+        "commander": "Remote",
+        "mode": "Production",
+        "state": "Execute",
+    }
     told |= {"step": "full", "board": 12, "boards_out": 3, "first_out": ""}
     return told | more
 
@@ -109,6 +115,55 @@ async def test_key_asks_first_and_commands_only_after_a_yes(
         await pilot.pause()
         assert line.asked == [request_]
         assert "accepted" in shown(app, "said")
+
+
+@pytest.fixture
+def factory(line: Line) -> Line:
+    """Three lines of fifteen cells, one of them in trouble."""
+    line.told["cells"] = [
+        cell(f"line_0{n}_cell_{k}", copy=f"line_0{n}", boards_out=n)
+        for n in (1, 2, 3)
+        for k in range(15)
+    ]
+    line.told["cells"][19] |= {"state": "Held", "first_out": "no_paste", "commander": "Local"}
+    times = {"p50": 1000.0, "p99": 2.0}
+    line.told["devices"] = {f"io_{n:02}": {"ok": n != 7, "rtt_us": times} for n in range(30)}
+    return line
+
+
+async def test_factory_is_shown_by_line_what_is_urgent_first(factory: Line) -> None:
+    app = Top(factory.ask)
+    async with app.run_test(size=(160, 40)):
+        assert [key.value for key in app.query_one(DataTable).rows] == [
+            "line_01",
+            "line_02",
+            "line_03",
+        ]
+        assert row(app, "line_01") == [
+            *("line_01", "Remote", "Production", "15 Execute", "", "", "1", "0", "")
+        ]
+        told = ("1 Local", "Production", "1 Held, 14 Execute", "", "", "2", "0")
+        assert row(app, "line_02") == ["line_02", *told, "cell_4: no_paste"]
+        assert shown(app, "devices") == "30 devices, 1 LOST: io_07"
+
+
+async def test_line_of_a_factory_opened_its_cells_are_commanded_and_it_is_left_again(
+    factory: Line,
+) -> None:
+    app = Top(factory.ask)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("down", "s")
+        assert not isinstance(app.screen, Sure) and "open it with Enter" in shown(app, "said")
+        await pilot.press("enter")
+        table = app.query_one(DataTable)
+        assert [key.value for key in table.rows] == [f"line_02_cell_{k}" for k in range(15)]
+        await pilot.press("down", "down")
+        app.look()
+        await pilot.press("s", "y")
+        await pilot.pause()
+        assert factory.asked == [{"do": "command", "cell": "line_02_cell_2", "command": "Start"}]
+        await pilot.press("escape")
+        assert table.row_count == 3 and table.cursor_row == 1
 
 
 async def test_refusal_is_shown_and_the_screen_stays(line: Line) -> None:

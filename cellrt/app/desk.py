@@ -163,7 +163,7 @@ def unforce(
 
 @app.command(name="io")
 def show_points(
-    device: Annotated[str, typer.Argument(help="one device only")] = "",
+    device: Annotated[str, typer.Argument(help="one device only; or a factory's line")] = "",
     line: LineName = "",
 ) -> None:
     """Every point of a running line's devices: raw value, value, unit, forces, address, tags; quality and age."""

@@ -5,6 +5,7 @@ On a terminal a table that scrolls, since a line has more points than a screen h
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Footer, Static
 
+from cellrt.app.copies import MANY_DEVICES, PATIENCE, some
 from cellrt.runtime.control import ControlError
 
 LOOK_EVERY_S = 0.2
@@ -59,6 +61,7 @@ class Points(App[None]):
         super().__init__()
         self._look = look
         self._forced_only = False
+        self._next_look_s = 0.0
 
     def compose(self) -> ComposeResult:
         yield Static(id="devices")
@@ -69,8 +72,15 @@ class Points(App[None]):
         """Build the table once; look now and then every LOOK_EVERY_S."""
         for name in COLUMNS:
             self.query_one(DataTable).add_column(name, key=name)
-        self.look()
-        self.set_interval(LOOK_EVERY_S, self.look)
+        self._look_in_turn()
+        self.set_interval(LOOK_EVERY_S, self._look_in_turn)
+
+    def _look_in_turn(self) -> None:
+        began_s = time.monotonic()
+        if began_s >= self._next_look_s:
+            self.look()
+            now_s = time.monotonic()
+            self._next_look_s = now_s + PATIENCE * (now_s - began_s)
 
     def look(self) -> None:
         """Ask the line, and write each point's row in its place, so that the cursor stays."""
@@ -103,9 +113,15 @@ class Points(App[None]):
 
 
 def health(points: list[Row]) -> Text:
-    """Each device in a few words: whether its inputs count, and when it was last heard."""
-    told = Text()
-    for device, (good, age_s) in {p["device"]: (p["good"], p["age_s"]) for p in points}.items():
+    """Each device in a few words: whether its inputs count, and when it was last heard. Of many, those
+    whose inputs do not."""
+    told, devices = Text(), {p["device"]: (p["good"], p["age_s"]) for p in points}
+    if len(devices) > MANY_DEVICES:
+        bad = [name for name, (good, _) in devices.items() if not good]
+        return Text(f"{len(devices)} devices, ").append(
+            f"{len(bad)} BAD: {some(bad)}" if bad else "all good", style=BAD if bad else "green"
+        )
+    for device, (good, age_s) in devices.items():
         heard = "never heard" if age_s is None else f"{age_s:.1f} s ago"
         told.append(f"{device} ")
         told.append(f"{'good' if good else 'BAD'}, {heard}", style="green" if good else BAD)

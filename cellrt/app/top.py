@@ -1,11 +1,12 @@
 """`cellrt top`: a running line on the whole screen, and the few keys that an operator needs.
 
 Textual, because a person's keys, a question before each command and a table that stays where it was
-looked at are a program of their own with rich alone.
+looked at are a program of their own with rich alone. Of a factory it shows the lines, and the cells of one.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any, ClassVar, Protocol
 
@@ -16,7 +17,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Label, Static
 
-from cellrt.app.view import COLOURS
+from cellrt.app.copies import COLOURS, PATIENCE, devices, states
 from cellrt.narrate import sentence, upper
 from cellrt.packml import State
 from cellrt.report import tasks_line
@@ -80,6 +81,7 @@ class Top(App[None]):
     TITLE = "cellrt top"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "all lines"),
         Binding("t", "take", "take/release cell"),
         Binding("r", "command('Reset')", "reset cell"),
         Binding("s", "command('Start')", "start cell"),
@@ -101,6 +103,8 @@ class Top(App[None]):
         self._ask = ask
         self._rates = Rates()
         self._line: dict[str, Any] = {}
+        self._copy = ""
+        self._next_look_s = 0.0
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
@@ -115,8 +119,15 @@ class Top(App[None]):
         table = self.query_one(DataTable)
         for name in COLUMNS:
             table.add_column(name, key=name)
-        self.look()
-        self.set_interval(LOOK_EVERY_S, self.look)
+        self._look_in_turn()
+        self.set_interval(LOOK_EVERY_S, self._look_in_turn)
+
+    def _look_in_turn(self) -> None:
+        began_s = time.monotonic()
+        if began_s >= self._next_look_s:
+            self.look()
+            now_s = time.monotonic()
+            self._next_look_s = now_s + PATIENCE * (now_s - began_s)
 
     def look(self) -> None:
         """Ask the line, and show what it says."""
@@ -141,47 +152,71 @@ class Top(App[None]):
             f"input age p99 {age['p99']:.1f} ms",
         )
         self._show("tasks", tasks_line(timing["tasks"]))
-        devices = (
-            f"{name} {'ok' if d['ok'] else 'LOST'} {d['rtt_us']['p50'] / 1e3:.1f} ms"
-            for name, d in line["devices"].items()
-        )
-        self._show("devices", "  ".join(devices))
+        self._show("devices", devices(line["devices"]))
         forces = ", ".join(f"{e['tag']} = {e['value']}" for e in line["forces"])
         forced = [f"FORCED {len(line['forces'])}: {forces}"] if forces else []
         self._show("forces", "\n".join([*line["alarms"], *forced]))
         self._show("events", "\n".join(sentence(e) for e in line["recent"][-EVENTS:]))
 
     def _show_cells(self, line: dict[str, Any]) -> None:
-        """Each cell's row is written in its place, so that the cursor stays."""
+        """Each row is written in its place, so that the cursor stays."""
         table = self.query_one(DataTable)
         rates = self._rates.of(line["now_s"], {c["cell"]: c["boards_out"] for c in line["cells"]})
-        for c in line["cells"]:
-            state = Text(c["state"], style=COLOURS.get(State[upper(c["state"])], ""))
-            row = [
-                c["cell"],
-                Text(c["commander"], style="bold yellow" if c["commander"] == "Local" else ""),
-                c["mode"],
-                state,
-                c["step"],
-                str(c["board"] or ""),
-                str(c["boards_out"]),
-                f"{rates[c['cell']]:.0f}",
-                Text(c["first_out"], style="red"),
-            ]
-            if c["cell"] not in table.rows:
-                table.add_row(*row, key=c["cell"])
-                continue
+        shown = {
+            key: _cell(cells[0], rates) if key == cells[0]["cell"] else _sum(key, cells, rates)
+            for key, cells in self._rows().items()
+        }
+        others = list(shown) != [key.value for key in table.rows]
+        if others:
+            table.clear()
+            for key, row in shown.items():
+                table.add_row(*row, key=key)
+        for key, row in shown.items():
             for name, value in zip(COLUMNS, row, strict=True):
-                table.update_cell(c["cell"], name, value, update_width=True)
+                if others or table.get_cell(key, name) != value:  # columns get their width so
+                    table.update_cell(key, name, value, update_width=True)
+
+    def _rows(self) -> dict[str, list[dict[str, Any]]]:
+        """What the rows are of: each a cell, or all cells of a line of a factory."""
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for c in self._line.get("cells", []):
+            if c["copy"] == self._copy:
+                rows[c["cell"]] = [c]
+            elif not self._copy:
+                rows.setdefault(c["copy"], []).append(c)
+        return rows
+
+    def on_data_table_row_selected(self, chosen: DataTable.RowSelected) -> None:
+        """Enter on a factory's line shows its cells."""
+        if chosen.row_key.value in {c["copy"] for c in self._line.get("cells", [])}:
+            self._go_to(str(chosen.row_key.value))
+
+    def action_leave(self) -> None:
+        """All lines of a factory again, the cursor on the one that was shown."""
+        left, rows = self._copy, list(self._line.get("cells", []))
+        if left:
+            self._go_to("")
+            lines = list(dict.fromkeys(c["copy"] for c in rows))
+            self.query_one(DataTable).move_cursor(row=lines.index(left))
+
+    def _go_to(self, copy: str) -> None:
+        self._copy = copy
+        self._show_cells(self._line)
 
     def _show(self, name: str, text: str) -> None:
         self.query_one(f"#{name}", Static).update(Text(text))
 
     def _chosen(self) -> dict[str, Any] | None:
         """The cell under the cursor."""
-        cells = self._line.get("cells", [])
-        row = self.query_one(DataTable).cursor_row
-        return cells[row] if row < len(cells) else None
+        rows = list(self._rows().items())
+        at = self.query_one(DataTable).cursor_row
+        if at >= len(rows):
+            return None
+        key, cells = rows[at]
+        if key == cells[0]["cell"]:
+            return cells[0]
+        self._show("said", f"{key} has {len(cells)} cells: open it with Enter, then choose one")
+        return None
 
     def action_take(self) -> None:
         """Take the cell under the cursor, or give it back."""
@@ -212,3 +247,41 @@ class Top(App[None]):
             self.look()
 
         self.push_screen(Sure(what), answered)
+
+
+def _cell(c: dict[str, Any], rates: dict[str, float]) -> list[str | Text]:
+    """A cell's row."""
+    return [
+        c["cell"],
+        Text(c["commander"], style="bold yellow" if c["commander"] == "Local" else ""),
+        c["mode"],
+        Text(c["state"], style=COLOURS.get(State[upper(c["state"])], "")),
+        c["step"],
+        str(c["board"] or ""),
+        str(c["boards_out"]),
+        f"{rates[c['cell']]:.0f}",
+        Text(c["first_out"], style="red"),
+    ]
+
+
+def _sum(name: str, cells: list[dict[str, Any]], rates: dict[str, float]) -> list[str | Text]:
+    """The row of a factory's line: what is unusual of its cells; its boards are its last cell's."""
+    local = sum(c["commander"] == "Local" for c in cells)
+    modes = {c["mode"] for c in cells}
+    stopped = [
+        f"{c['cell'].removeprefix(name + '_')}: {c['first_out']}" for c in cells if c["first_out"]
+    ]
+    return [
+        name,
+        Text(f"{local} Local" if local else "Remote", style="bold yellow" if local else ""),
+        modes.pop() if len(modes) == 1 else "various",
+        states(State[upper(c["state"])] for c in cells),
+        "",
+        "",
+        str(cells[-1]["boards_out"]),
+        f"{rates[cells[-1]['cell']]:.0f}",
+        Text(
+            stopped[0] + (f", {len(stopped) - 1} more" if stopped[1:] else "") if stopped else "",
+            style="red",
+        ),
+    ]

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cellrt import report
+from cellrt.app.copies import COLOURS, devices, states
 from cellrt.narrate import Narrator, brief, words
 from cellrt.packml import Control, Mode, State
 from cellrt.runtime.region import Status
@@ -19,15 +20,7 @@ from cellrt.runtime.region import Status
 if TYPE_CHECKING:
     from cellrt.app.run import Run
 
-COLOURS = {
-    State.EXECUTE: "green",
-    State.ABORTED: "bold red",
-    State.ABORTING: "bold red",
-    State.HELD: "yellow",
-    State.SUSPENDED: "cyan",
-    State.STOPPED: "dim",
-}
-TELL_EVERY_S = 5.0
+LIVE_EVERY_S, TELL_EVERY_S = 0.2, 5.0
 EVENT_WIDTH = 56
 
 
@@ -37,6 +30,7 @@ class View:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         self._live: Live | None = None
+        self._run: Run | None = None
         self._told = 0
         self._told_s = 0.0
 
@@ -48,16 +42,20 @@ class View:
 
     def __exit__(self, *_: object) -> None:
         if self._live:
+            if self._run:
+                self._live.update(render(self._run))
             self._live.stop()
 
     def show(self, run: Run) -> None:
-        """The line as it is now."""
+        """The line as it is now; not more often than it can be looked at."""
         for line in run.told[self._told :]:
             self._console.print(f"[yellow]{line}[/]")
         self._told = len(run.told)
-        if self._live:
+        self._run = run
+        if self._live and time.monotonic() - self._told_s >= LIVE_EVERY_S:
+            self._told_s = time.monotonic()
             self._live.update(render(run))
-        elif time.monotonic() - self._told_s >= TELL_EVERY_S:
+        elif not self._live and time.monotonic() - self._told_s >= TELL_EVERY_S:
             self._told_s = time.monotonic()
             print(plain_line(run), file=sys.stdout, flush=True)
 
@@ -66,13 +64,22 @@ def render(run: Run) -> Group:
     """The table of cells and what the scan and the devices do."""
     if run.snapshot is None:
         return Group(Text(starting(run)))
+    table = lines_table(run) if run.line.copied else cells_table(run)
+    tasks = report.tasks_line(report.tasks(run.plan, run.region))
+    lines = [Text(scan_line(run)), Text(tasks, style="dim"), Text(device_line(run), style="dim")]
+    if run.snapshot.forces:
+        lines.append(Text(forces_line(run), style="bold red"))
+    lines += [Text(alarm, style="bold red") for alarm in run.brain.get("alarms", [])]
+    return Group(table, *lines)
+
+
+def cells_table(run: Run) -> Table:
+    """A row for each cell."""
     narrator = Narrator(run.plan)
     latest = {e.get("cell"): e for e in run.brain.get("recent", [])}
-    table = Table(expand=False, title=title(run), title_justify="left", title_style="bold")
-    for name in ("cell", "state", "step", "boards", "last event"):
-        table.add_column(name, justify="right" if name == "boards" else "left", no_wrap=True)
+    table = _table(run, "cell", "state", "step", "boards", "last event")
     for cell in run.plan.cells:
-        state = State(int(run.read(f"{cell}.unit.state")))
+        state = state_of(run, cell)
         event = latest.get(cell)
         table.add_row(
             cell,
@@ -83,12 +90,36 @@ def render(run: Run) -> Group:
             str(run.read(f"{cell}.unit.boards_out")),
             f"{event['event']} {brief(event)}"[:EVENT_WIDTH] if event else "",
         )
-    tasks = report.tasks_line(report.tasks(run.plan, run.region))
-    lines = [Text(scan_line(run)), Text(tasks, style="dim"), Text(device_line(run), style="dim")]
-    if run.snapshot.forces:
-        lines.append(Text(forces_line(run), style="bold red"))
-    lines += [Text(alarm, style="bold red") for alarm in run.brain.get("alarms", [])]
-    return Group(table, *lines)
+    return table
+
+
+def lines_table(run: Run) -> Table:
+    """A row for each line of a factory; `cellrt top` has the cells of each."""
+    table = _table(run, "line", "cells", "boards")
+    for name, cells in copies(run).items():
+        out = run.read(f"{cells[-1]}.unit.boards_out")
+        table.add_row(name, states(state_of(run, c) for c in cells), str(out))
+    return table
+
+
+def copies(run: Run) -> dict[str, list[str]]:
+    """A factory's cells by line."""
+    found: dict[str, list[str]] = {}
+    for cell in run.plan.cells:
+        found.setdefault(run.line.copy_of(cell), []).append(cell)
+    return found
+
+
+def state_of(run: Run, cell: str) -> State:
+    """A cell's PackML state."""
+    return State(int(run.read(f"{cell}.unit.state")))
+
+
+def _table(run: Run, *columns: str) -> Table:
+    table = Table(expand=False, title=title(run), title_justify="left", title_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name == "boards" else "left", no_wrap=True)
+    return table
 
 
 def aside(run: Run, narrator: Narrator, cell: str) -> str:
@@ -134,11 +165,7 @@ def scan_line(run: Run) -> str:
 def device_line(run: Run) -> str:
     """Each device's health, and how old inputs are when a scan takes them."""
     age = report.input_age_ms(run.plan, run.region)
-    devices = "  ".join(
-        f"{name} {'ok' if d['ok'] else 'LOST'} {d['rtt_us']['p50'] / 1e3:.1f} ms"
-        for name, d in report.io(run.plan, run.region).items()
-    )
-    return f"input age p50 {age['p50']:.1f} p99 {age['p99']:.1f} ms  {devices}"
+    return f"input age p50 {age['p50']:.1f} p99 {age['p99']:.1f} ms  {devices(report.io(run.plan, run.region))}"
 
 
 def forces_line(run: Run) -> str:
@@ -152,8 +179,10 @@ def plain_line(run: Run) -> str:
     """The whole line in one line, for logs."""
     if run.snapshot is None:
         return starting(run)
-    states = " ".join(
-        f"{cell}={words(State(int(run.read(f'{cell}.unit.state'))))}" for cell in run.plan.cells
-    )
+    if run.line.copied:
+        rows = {c: states(state_of(run, n) for n in cells) for c, cells in copies(run).items()}
+    else:
+        rows = {cell: Text(words(state_of(run, cell))) for cell in run.plan.cells}
+    shown = "  ".join(f"{name}={told}" for name, told in rows.items())
     forced = f"  {forces_line(run)}" if run.snapshot.forces else ""
-    return f"{title(run)}  {states}{forced}"
+    return f"{title(run)}  {shown}{forced}"

@@ -163,3 +163,8 @@ class LineSpec:
     takt_s: float = 0.0
     tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
     copied: str = ""
+
+    def copy_of(self, name: str) -> str:
+        """Which copy a cell or device is of, `line_03`; "" where the line is no copies."""
+        found = (p for p in self.sim.prefixes if p and name.startswith(p))
+        return next(found, "").rstrip("_")

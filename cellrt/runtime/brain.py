@@ -160,6 +160,7 @@ class Brain:
             self._journal_stuck = True
 
     def _drain_some(self) -> bool:
+        self.station.region.beat(Role.BRAIN)  # a full ring takes longer than brain may stand still
         rows, lost = self._ring.read()
         if not len(rows):
             return False

@@ -191,11 +191,12 @@ class ControlServer:
         return overview(self._brain)
 
     def _do_io(self, device: str | None = None) -> dict[str, Any]:
-        devices = list(self._brain.plan.devices)
-        if device is not None and device not in devices:
+        line, devices = self._brain.plan.line, list(self._brain.plan.devices)
+        of = [d for d in devices if device in (None, d, line.copy_of(d))]
+        if not of and device is not None:
             raise ControlError(_unknown("device", device, devices))
         self._brain.drain()
-        return {"points": points(self._brain, device)}
+        return {"points": points(self._brain, of)}
 
     def _do_params(self) -> dict[str, Any]:
         plan = self._brain.plan

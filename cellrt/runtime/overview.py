@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from cellrt import report
@@ -21,22 +22,24 @@ Row = dict[str, Any]
 def overview(brain: Brain) -> Row:
     """The line: its cells, how the scan and the devices keep time, forces, events."""
     plan, region = brain.plan, brain.station.region
+    narrator = Narrator(plan)
     return brain.status() | {
         "now_s": brain.snapshot.now_ns / 1e9 if brain.snapshot else 0.0,
         "speed": brain.station.speed,
-        "cells": [_cell(brain, cell) for cell in plan.cells],
+        "cells": [_cell(brain, narrator, cell) for cell in plan.cells],
         "timing": report.scan(plan, region),
         "input_age_ms": report.input_age_ms(plan, region),
         "devices": report.io(plan, region),
     }
 
 
-def _cell(brain: Brain, cell: str) -> Row:
-    narrator, read = Narrator(brain.plan), brain.read
+def _cell(brain: Brain, narrator: Narrator, cell: str) -> Row:
+    read = brain.read
     state = State(int(read(f"{cell}.unit.state")))
     step = narrator.step_name(cell, int(read(f"{cell}.unit.step")))
     return {
         "cell": cell,
+        "copy": brain.plan.line.copy_of(cell),
         "commander": words(Control(int(read(f"{cell}.unit.commander")))),
         "mode": words(Mode(int(read(f"{cell}.unit.mode")))),
         "state": words(state),
@@ -47,15 +50,15 @@ def _cell(brain: Brain, cell: str) -> Row:
     }
 
 
-def points(brain: Brain, device: str | None) -> list[Row]:
-    """Every point of the devices, or of one: address, raw value, value, quality, tags, what it is forced
+def points(brain: Brain, devices: Collection[str]) -> list[Row]:
+    """Every point of the devices: address, raw value, value, quality, tags, what it is forced
     to; and how old its device's sample is, None where none ever came.
 
     An input's raw value is the device's last one, forced or not; an output's is what goes out.
     """
     if brain.snapshot is None:
         return []
-    terminals = [t for t in brain.plan.terminals if device in (None, t.device)]
+    terminals = [t for t in brain.plan.terminals if t.device in devices]
     return [_point(brain, brain.snapshot, terminal) for terminal in terminals]
 
 
