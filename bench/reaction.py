@@ -14,8 +14,8 @@ What it may take at most, P being the poll period, S the scan's, T a round trip:
   and sleeps P; scans come when they come. What a turn has read cannot be in what the same turn writes, a
   moment later: it is written in the next one, or the one after where its scan was not done by then. That is
   2 (P + 2 T) at best and 3 (P + 2 T) within the bound's terms, and P more than half a P in the median.
-* Ours asks just before a scan, by a lead L that covers 99 answers of 100, and writes what the scan changed
-  right behind it: P + L + T, half a P + L + T in the median, and S more for the hundredth.
+* Ours asks just before a scan, by a lead L that covers 999 answers of 1,000, and writes what the scan changed
+  right behind it: P + L + T, half a P + L + T in the median, and S more for the thousandth.
 * The loop in C waits for no scan: P + 2 T.
 
 An edge during which the host of a virtual machine took a processor away measures the host, and is left out; how

@@ -80,6 +80,22 @@ async def test_exception_comes_after_the_device_took_the_outputs() -> None:
     assert device.outputs[0] == 1
 
 
+async def test_write_meets_what_is_in_the_way_and_no_fault_of_samples() -> None:
+    device, outputs = MemoryDriver(MAP), np.array([9, 1], np.int64)
+    faults = [Fault(kind, at=n) for n, kind in enumerate((Kind.DROP, Kind.EXCEPTION, Kind.FREEZE))]
+    driver = faulty(*faults, inner=device)
+    with pytest.raises(DeviceError, match="printer: no answer"):
+        await driver.write(outputs)
+    assert device.outputs.tolist() == [0, 0]
+    with pytest.raises(DeviceError, match="printer: exception response"):
+        await driver.write(outputs)
+    assert device.outputs.tolist() == [9, 1]
+    await driver.write(-outputs)
+    assert device.outputs.tolist() == [-9, -1]
+    assert [kind for _, kind in driver.begun] == [fault.kind for fault in faults]
+    assert await run(driver, 2) == [1, 2]
+
+
 async def test_frozen_device_answers_with_its_last_counter() -> None:
     device = MemoryDriver(MAP)
     assert await run(faulty(Fault(Kind.FREEZE, at=2, lasts=3), inner=device), 7) == [

@@ -154,6 +154,27 @@ async def test_unchanged_output_is_written_once_the_heartbeat_always(
     ]
 
 
+async def test_write_is_what_is_due_then_the_heartbeat_and_no_read(server: ModbusServer) -> None:
+    device_map = a_map({"discrete:0": Wire.BOOL}, {"coil:0": Wire.BOOL, "holding:1": Wire.U16})
+    driver = driver_of(server, device_map)
+    await driver.connect()
+    server.requests.clear()
+    await driver.write(raw(1, 1, 5))
+    await driver.write(raw(2, 0, 5))
+    assert server.requests == [
+        Request(15, 0, 1),
+        Request(16, 1, 1),
+        Request(16, 0, 1),
+        Request(15, 0, 1),
+        Request(16, 0, 1),
+    ]
+    server.requests.clear()
+    await driver.exchange(raw(3, 0, 5), raw(0, 0))
+    await driver.close()
+    assert {r.function for r in server.requests if r.function > 4} == {16}, "confirmed is confirmed"
+    assert await server.get(3, 0, 2) == [3, 5] and await server.get(1, 0) == [False]
+
+
 async def test_refresh_due_writes_unchanged_outputs_again(
     server: ModbusServer,
 ) -> None:
@@ -219,7 +240,7 @@ async def test_server_gone_fails_the_exchange_and_back_serves_again() -> None:
     await server.stop()
     inputs = raw(7, 7)
     with pytest.raises(DeviceError, match="printer: the device closed the connection"):
-        await driver.exchange(raw(1, 9), inputs)
+        await driver.write(raw(1, 9))
     with pytest.raises(NotThere, match=f"printer: no connection to 127.0.0.1:{port}"):
         await driver.connect()
     with pytest.raises(DeviceError, match="printer: not connected"):

@@ -126,6 +126,22 @@ async def test_unchanged_outputs_are_written_once_the_heartbeat_always(plc: OpcU
     await driver.close()
 
 
+async def test_write_is_what_is_due_and_the_heartbeat_and_no_read(plc: OpcUaServer) -> None:
+    node = await plc.add("Unreadable", 0, ua.VariantType.Int32)
+    driver = driver_of(plc, a_map({"Unreadable": Wire.I32}, {"i32": Wire.I32}))
+    await driver.connect()
+    broken = ua.DataValue(SEVEN, BAD)
+    plc.server.iserver.set_attribute_value_callback(node.nodeid, lambda _node, _attribute: broken)
+    await driver.write(raw(1, 5))
+    await plc.nodes["i32"].write_value(99, ua.VariantType.Int32)
+    await driver.write(raw(2, 5))
+    assert await plc.nodes["i32"].read_value() == 99, "confirmed is confirmed"
+    assert await plc.nodes["Heartbeat"].read_value() == 2
+    await driver.write(raw(3, 6))
+    assert await plc.nodes["i32"].read_value() == 6
+    await driver.close()
+
+
 async def test_refresh_due_writes_unchanged_outputs_again(
     plc: OpcUaServer,
 ) -> None:
@@ -233,6 +249,8 @@ async def test_output_refused_fails_the_exchange_and_is_named(plc: OpcUaServer) 
     await node.set_writable(False)
     with pytest.raises(DeviceError, match="'Guarded' not written: Bad"):
         await driver.exchange(raw(1, 1), raw(0))
+    with pytest.raises(DeviceError, match=r"^safety: not connected"):
+        await driver.write(raw(1, 1))
 
 
 async def test_server_stopped_in_mid_session_and_back_serves_again(plc: OpcUaServer) -> None:

@@ -43,6 +43,12 @@ class Driver(Protocol):
         Raises DeviceError when either was not confirmed in time; `inputs` is then untouched.
         """
 
+    async def write(self, outputs: Ints) -> None:
+        """Write `outputs`, the heartbeat last, and read nothing.
+
+        Raises DeviceError when that was not confirmed in time.
+        """
+
     async def close(self) -> None:
         """Release the device, within a bounded time. Never raises."""
 

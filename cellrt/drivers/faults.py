@@ -60,7 +60,7 @@ def draw(seed: int, device: str, exchange: int, purpose: str) -> int:
 
 
 class FaultyDriver:
-    """`inner` with faults. Exchanges count from 0; `begun` lists (exchange, kind) of what began."""
+    """`inner` with faults. Exchanges count from 0, writes alone among them; `begun` lists (exchange, kind) of what began."""
 
     def __init__(
         self, name: str, inner: Driver, device_map: DeviceMap, faults: Sequence[Fault], seed: int
@@ -84,14 +84,7 @@ class FaultyDriver:
     async def exchange(self, outputs: Ints, inputs: Ints) -> None:
         """As `inner`, but for the faults. Raises DeviceError, injected or inner's own."""
         number = self._exchange
-        self._exchange += 1
-        self._begin(number)
-        active = self._active(*Kind)
-        if Kind.DISCONNECT in active:
-            await self._inner.close()
-            raise DeviceError(f"{self.name}: disconnected (injected)")
-        if Kind.DROP in active:
-            raise DeviceError(f"{self.name}: no answer (injected)")
+        active = await self._reach(*Kind)
         sample = inputs.copy()
         await self._inner.exchange(outputs, sample)
         if Kind.EXCEPTION in active:
@@ -103,9 +96,29 @@ class FaultyDriver:
         if Kind.CORRUPT in active and self._inputs:
             self._corrupt(inputs, number)
 
+    async def write(self, outputs: Ints) -> None:
+        """As `inner`, but for the faults; those of samples are not felt. Raises DeviceError."""
+        active = await self._reach(Kind.DISCONNECT, Kind.DROP, Kind.EXCEPTION)
+        await self._inner.write(outputs)
+        if Kind.EXCEPTION in active:
+            raise DeviceError(f"{self.name}: exception response (injected)")
+
     async def close(self) -> None:
         """Release the device. Never raises."""
         await self._inner.close()
+
+    async def _reach(self, *kinds: Kind) -> dict[Kind, Fault]:
+        """Begin an exchange; faults at work in it among these kinds. Raises DeviceError where one of them is
+        in the way to the device."""
+        self._begin(self._exchange)
+        self._exchange += 1
+        active = self._active(*kinds)
+        if Kind.DISCONNECT in active:
+            await self._inner.close()
+            raise DeviceError(f"{self.name}: disconnected (injected)")
+        if Kind.DROP in active:
+            raise DeviceError(f"{self.name}: no answer (injected)")
+        return active
 
     def _begin(self, number: int) -> None:
         for n, fault in enumerate(self._faults):

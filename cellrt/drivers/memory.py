@@ -35,5 +35,9 @@ class MemoryDriver:
         self._react(self.outputs, self.inputs)
         inputs[:] = self.inputs
 
+    async def write(self, outputs: Ints) -> None:
+        """Copy one way; the device does not react before it is read."""
+        self.outputs[:] = outputs
+
     async def close(self) -> None:
         """Nothing to release."""

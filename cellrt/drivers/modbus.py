@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class ModbusDriver:
     """One Modbus TCP device.
 
     An exchange writes the blocks of outputs that the device may not have, then the heartbeat, then
-    reads all inputs. Which cells are read is settled at connect: a device that refuses the unused
+    reads all inputs; a write is an exchange without the last. Which cells are read is settled at connect: a device that refuses the unused
     ones between inputs is asked around them. Outputs are proved by the first exchange, since not
     every device lets them be read back.
     """
@@ -106,6 +107,21 @@ class ModbusDriver:
 
     async def exchange(self, outputs: Ints, inputs: Ints) -> None:
         """Write what is due, then the heartbeat, then read all inputs. Raises DeviceError."""
+        await self._converse(outputs, self._readings)
+        for reading in self._readings:
+            reading.decode(self._sample)
+        inputs[:] = self._sample
+
+    async def write(self, outputs: Ints) -> None:
+        """Write what is due, then the heartbeat. Raises DeviceError."""
+        await self._converse(outputs, ())
+
+    async def close(self) -> None:
+        """Close the connection. Never raises."""
+        self._drop()
+
+    async def _converse(self, outputs: Ints, readings: Iterable[Reading]) -> None:
+        """Write what is due and the heartbeat, then carry out `readings`. Raises DeviceError."""
         if self._connection is None:
             raise DeviceError(f"{self.name}: not connected")
         now_s = asyncio.get_running_loop().time()
@@ -114,18 +130,11 @@ class ModbusDriver:
         for writing in (*writings, *self._heartbeat):
             writing.encode(outputs)
         try:
-            todo = (*writings, *self._heartbeat, *self._readings)
+            todo = (*writings, *self._heartbeat, *readings)
             await self._connection.run(todo)
         except BaseException as error:
             raise self._closed_after(error) from None
         self._confirmed.confirm(now_s)
-        for reading in self._readings:
-            reading.decode(self._sample)
-        inputs[:] = self._sample
-
-    async def close(self) -> None:
-        """Close the connection. Never raises."""
-        self._drop()
 
     async def _settle(self, connection: Connection, block: Block) -> list[Reading]:
         """The block, or its points without the cells between them if the device refuses those."""

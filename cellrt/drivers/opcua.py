@@ -98,15 +98,15 @@ class OpcUaDriver:
     async def exchange(self, outputs: Ints, inputs: Ints) -> None:
         """Write what is due and the heartbeat, then read all inputs. Raises DeviceError."""
         async with self._attempt(self._timeout_s):
-            client = self._client
-            if client is None or not self._connected:
-                raise DeviceError("not connected")
-            if asyncio.get_running_loop().time() >= self._renew_at_s:
-                await self._open_channel(client, renew=True)
             await self._write_all(outputs)
             if self._inputs:
                 await self._read_all()
         inputs[:] = self._sample
+
+    async def write(self, outputs: Ints) -> None:
+        """Write what is due and the heartbeat. Raises DeviceError."""
+        async with self._attempt(self._timeout_s):
+            await self._write_all(outputs)
 
     async def close(self) -> None:
         """Close session, channel and socket, within the timeout. Never raises."""
@@ -122,7 +122,11 @@ class OpcUaDriver:
             client.disconnect_socket()
 
     async def _write_all(self, outputs: Ints) -> None:
-        now_s = asyncio.get_running_loop().time()
+        client, now_s = self._client, asyncio.get_running_loop().time()
+        if client is None or not self._connected:
+            raise DeviceError("not connected")
+        if now_s >= self._renew_at_s:
+            await self._open_channel(client, renew=True)
         rows = list(self._confirmed.due(outputs, now_s))
         if 0 in self._outputs:
             rows.append(0)  # the heartbeat, last

@@ -32,5 +32,8 @@ class RecordedDriver:
             raise DeviceError(f"{self.name}: this exchange failed when it was recorded")
         inputs[:] = sample
 
+    async def write(self, outputs: Ints) -> None:
+        """Nobody heeds it."""
+
     async def close(self) -> None:
         """Nothing to release."""

@@ -1,7 +1,7 @@
 """The process `io`: field devices to the scan and back. It copies; it never makes a value up.
 
 One task a device, each at its own pace or that of the scan; a device that does not answer delays no other.
-A device is asked just before a scan; what that scan changed goes out right behind it, at most once between
+A device is asked just before a scan; what that scan changed is written right behind it, at most once between
 two polls.
 """
 
@@ -140,7 +140,7 @@ class DeviceTask:
                 await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
 
     async def _poll(self) -> None:
-        """Exchange so that samples come just before scans; between two of them once more when a scan has
+        """Exchange so that samples come just before scans; between two of them write when a scan has
         changed an output."""
         due_s = asked_s = time.monotonic()
         scans = self._exchange.scans
@@ -154,7 +154,7 @@ class DeviceTask:
             scan_s = scans.nearest_s(due_s, period_s)
             asked_s = max(scan_s - self._lead.s, now_s)
             if await self._changed(asked_s):
-                await self.exchange_once()
+                await self.write_once()
                 asked_s = max(asked_s, time.monotonic())
                 await asyncio.sleep(asked_s - time.monotonic())
 
@@ -183,9 +183,7 @@ class DeviceTask:
 
     async def exchange_once(self) -> None:
         """One exchange: the scan's newest outputs there, a whole sample back. Raises DeviceError."""
-        self._exchange.take_outputs()
-        self._outputs[0] = self._exchange.outputs[0] & self._wrap
-        self._outputs[1:] = self._wanted
+        self._take_outputs()
         sent_ns = time.monotonic_ns()
         await self._driver.exchange(self._outputs, self._inputs)
         arrived_ns = time.monotonic_ns()
@@ -195,6 +193,17 @@ class DeviceTask:
         self._health[Health.EXCHANGES] += 1
         count(self._rtt, arrived_ns - sent_ns)
         self._exchange.publish()
+
+    async def write_once(self) -> None:
+        """The scan's newest outputs there. Raises DeviceError."""
+        self._take_outputs()
+        await self._driver.write(self._outputs)
+
+    def _take_outputs(self) -> None:
+        """The scan's newest outputs, to be sent; its number is the heartbeat."""
+        self._exchange.take_outputs()
+        self._outputs[0] = self._exchange.outputs[0] & self._wrap
+        self._outputs[1:] = self._wanted
 
     async def say_last_words(self) -> None:
         """Outputs at rest, once more, then let go of the device.

@@ -11,8 +11,11 @@ import math
 from cellrt.runtime.child import Station
 from cellrt.runtime.region import Status
 
-RARE = 99
-"""One answer in a hundred may take longer than what is taken for a device's: see `Lead.learn`."""
+RARE = 999
+"""One answer in a thousand may take longer than what is taken for a device's: see `Lead.learn`."""
+
+PARTS = 4096
+"""An answer that took longer adds a quarter, which is forgotten within RARE others."""
 
 
 class Scans:
@@ -60,9 +63,10 @@ class Scans:
 class Lead:
     """How long before a scan a device is asked: as long as its answers take, waking up included.
 
-    A decaying quantile, as the scan's spin has it: it rises by RARE parts, each a 1024th of it, when an
-    answer took longer, else it falls by one, and so comes to rest where one in a hundred takes longer.
-    A stall moves it no more than an answer that was just a little slow. Never more than `most_s`.
+    A decaying quantile, as the scan's spin has it: it rises by RARE of its PARTS when an answer took
+    longer, else it falls by one, and so comes to rest where one in a thousand takes longer. Never more
+    than `most_s`; an answer that took longer than that teaches nothing, since no lead would have helped:
+    a host that stalls its guest twice in a thousand answers would drive it there.
     """
 
     def __init__(self, most_s: float, s: float = 1e-3) -> None:
@@ -71,5 +75,7 @@ class Lead:
 
     def learn(self, took_s: float) -> None:
         """An answer was there `took_s` after it was time to ask."""
-        part_s = self.s / 1024
+        if took_s > self._most_s:
+            return
+        part_s = self.s / PARTS
         self.s = min(self.s + (RARE * part_s if took_s > self.s else -part_s), self._most_s)
