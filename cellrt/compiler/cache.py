@@ -90,7 +90,11 @@ def cached_njit(function: F) -> F:
     return dispatcher  # type: ignore[no-any-return]
 
 
-def prepare(function: Callable[..., Any], *arguments: object) -> None:
-    """Compile or load a `cached_njit` function for such arguments, without calling it."""
+def prepare(function: Callable[..., Any], *arguments: object) -> int:
+    """Compile or load a `cached_njit` function for such arguments, without calling it; where its machine
+    code begins."""
     dispatcher: Any = function
-    dispatcher.compile(tuple(numba.typeof(a) for a in arguments))
+    signature = tuple(numba.typeof(a) for a in arguments)
+    dispatcher.compile(signature)
+    made = dispatcher.overloads[signature]
+    return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))

@@ -119,6 +119,22 @@ def emit_pause(builder: Any, machine: str) -> None:
     builder.call(builder.module.declare_intrinsic(name, (), kind), operands)
 
 
+@primitive(types.void(types.int64))
+def prefetch(builder: Any, address: Any) -> None:
+    """prefetch(address): bring the cache line there near, to be read. An address where nothing is does no harm."""
+    octet, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [octet, number, number, number])
+    function = builder.module.declare_intrinsic("llvm.prefetch.p0", (), kind)
+    reading, nearest, data = number(0), number(3), number(1)
+    builder.call(function, [builder.inttoptr(address, octet), reading, nearest, data])
+
+
+@primitive(types.int64())
+def stack_address(builder: Any) -> Any:
+    """stack_address() -> where the frame of the function lies that this is compiled into."""
+    return builder.ptrtoint(cgutils.alloca_once(builder, _WORD), _WORD)
+
+
 @primitive(types.void(types.int64, types.int64, types.int64))
 def copy_bytes(builder: Any, target: Any, source: Any, nbytes: Any) -> None:
     """copy_bytes(target, source, nbytes): memcpy between addresses; the two must not overlap."""

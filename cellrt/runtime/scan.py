@@ -28,6 +28,7 @@ from cellrt.scan.runner import Runner
 from cellrt.scan.snapshot import snapshot_words
 from cellrt.scan.spin import spin
 from cellrt.scan.tasks import meter
+from cellrt.scan.warm import know, nothing_warm
 from cellrt.shared.memory import Role
 from cellrt.shared.ringfile import attach
 from cellrt.shared.triple import TripleReader
@@ -75,8 +76,16 @@ def make_ready(station: Station) -> tuple[Runner, Desk]:
     runner = Runner(station.plan, compiled=not plain, epoch=epoch, progress=progress)
     desk = make_desk(station, runner)
     if not plain:
-        prepare(run_scans, *loop_arguments(station, runner, desk))
+        loop = prepare(run_scans, *loop_arguments(station, runner, desk))
+        memory = desk, runner.tables, runner.work, runner.entries, runner.inputs
+        know(desk.warm, memory, shared_places(desk), loop, runner.entries)
     return runner, desk
+
+
+def shared_places(desk: Desk) -> list[int]:
+    """Where the hand-overs to other processes begin."""
+    one = desk.inputs_at, desk.outputs_at, desk.retained_at, desk.events_at, desk.heartbeat_at
+    return [*one, *desk.queues_at.tolist(), *desk.snapshots_at.tolist()]
 
 
 def try_out(station: Station) -> None:
@@ -138,6 +147,7 @@ def make_desk(station: Station, runner: Runner) -> Desk:
         spin=spin(
             station.status[Status.SPIN_NS :][:3], station.wall_period_ns, wanted=station.order.spin
         ),
+        warm=nothing_warm(),
         meter=meter(plan, clock, station.wall_period_ns, tasks, task_times),
         inputs_at=section("inputs").address,
         outputs_at=section("outputs").address,

@@ -31,6 +31,7 @@ from cellrt.scan.spin import EXECUTION, LENGTH, Spin, learn
 from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
 from cellrt.scan.tasks import decisions
+from cellrt.scan.warm import Warm, bring_near
 from cellrt.shared.queue import pop
 from cellrt.shared.ring import append
 from cellrt.shared.triple import publish, take
@@ -61,6 +62,7 @@ class Desk(NamedTuple):
     execution: Ints
     clock: Clock
     spin: Spin
+    warm: Warm
     meter: Meter
     inputs_at: int
     outputs_at: int
@@ -157,6 +159,7 @@ def wait_for(due_ns: int, desk: Desk) -> int:
         now_ns = look(desk.clock)
         if desk.spin.most_ns > 0:
             learn(desk.spin, now_ns - asked_ns)
+        now_ns = bring_near(desk.warm, due_ns, now_ns, desk.clock)
     while now_ns < due_ns:
         pause()
         now_ns = look(desk.clock)
