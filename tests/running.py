@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,17 @@ def cellrt(
 
 
 class RunningLine:
-    """A line that runs until it ends by itself or is told to. Its state is in `folder`."""
+    """A line that runs until it ends by itself or is told to. Its state is in `folder`. `within` is the
+    command that becomes it."""
 
-    def __init__(self, folder: Path, line: Path = STATION, *options: object, **env: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        line: Path = STATION,
+        *options: object,
+        within: Sequence[str] = (),
+        **env: str,
+    ) -> None:
         self.folder, self.spec = folder, load_line(line)
         self.plan = Plan(self.spec)
         self.report_at = folder / "report.json"
@@ -87,7 +95,7 @@ class RunningLine:
         arguments = ("--opcua-port", self.opcua_port, "--report", self.report_at, *options)
         with told:
             self.process = subprocess.Popen(
-                [*CELLRT, "run", str(line), *map(str, arguments)],
+                [*within, *CELLRT, "run", str(line), *map(str, arguments)],
                 env=os.environ | {"CELLRT_STATE_DIR": str(folder / "state")} | env,
                 stdin=subprocess.DEVNULL,
                 stdout=told,
@@ -301,11 +309,15 @@ def answers(address: str) -> bool:
 
 @contextlib.contextmanager
 def running(
-    folder: Path, line: Path = STATION, *options: object, **env: str
+    folder: Path,
+    line: Path = STATION,
+    *options: object,
+    within: Sequence[str] = (),
+    **env: str,
 ) -> Iterator[RunningLine]:
     """A line that is gone behind the block, whatever happened in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    started = RunningLine(folder, line, *options, **env)
+    started = RunningLine(folder, line, *options, within=within, **env)
     try:
         yield started
     finally:
