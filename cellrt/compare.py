@@ -21,8 +21,9 @@ from cellrt.recording.mapping import Mapping
 from cellrt.recording.reader import Finding, RecordingReader
 from cellrt.replay import restore
 from cellrt.scan.plan import Plan
-from cellrt.scan.records import BEGIN, EPOCH, SCAN
+from cellrt.scan.records import BEGIN, SCAN
 from cellrt.scan.runner import Runner
+from cellrt.scan.tape import EPOCH
 from cellrt.tags import Role
 
 SHOWN = 40

@@ -20,10 +20,11 @@ from cellrt.recording.header import Header, edited, planned
 from cellrt.recording.reader import Finding, RecordingReader, read_one
 from cellrt.scan.plan import OUTPUT_HEAD
 from cellrt.scan.recorder import state
-from cellrt.scan.records import EPOCH, KEYFRAME, NEXT, NUMBER, SCAN, Tape, differ, read_record
+from cellrt.scan.records import KEYFRAME, SCAN, differ
 from cellrt.scan.runner import Runner
 from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
+from cellrt.scan.tape import EPOCH, NEXT, NUMBER, Tape, read_record
 from cellrt.shared.ringfile import Octets
 from cellrt.tags import WORD
 from cellrt.wire import Floats, Ints

@@ -21,19 +21,10 @@ from stepping import MARK, crash_states, raise_signal
 from cellrt.compiled import compiled
 from cellrt.compiler.cache import cached_njit
 from cellrt.recording.reader import RecordingReader, next_record
-from cellrt.scan.records import (
-    BLOCK,
-    BODY,
-    add_changes,
-    body,
-    crc32c,
-    fast_crc32c,
-    get,
-    longest_record,
-    put,
-    put_changes,
-    seal,
-)
+from cellrt.scan.checksum import crc32c, fast_crc32c
+from cellrt.scan.plan import OUTPUT_HEAD
+from cellrt.scan.records import BLOCK, BODY, longest_record, put, put_changes, seal
+from cellrt.scan.tape import add_changes, body, get
 from cellrt.shared.memory import Section
 from cellrt.shared.ringfile import (
     Octets,
@@ -342,10 +333,23 @@ def test_a_fresh_sample_that_says_nothing_new_takes_one_bit(tmp_path: Path) -> N
         assert written(session) == one + 5
 
 
-def test_a_raw_value_that_changes_without_a_fresh_sample_is_not_recorded_before_it_comes(
-    tmp_path: Path,
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_is_read_of_every_scan_is_what_it_took_in_and_what_came_of_it(
+    tmp_path: Path, seed: int
 ) -> None:
-    with Session(tmp_path / "x.rec") as session:
-        settle(session)
-        session.runner.inputs[session.plan.samples[0].first_raw + 1] = 1
-        assert written(session) == 0
+    """Raw values may even change without a fresh sample."""
+    lived: list[tuple[int, list[int], list[int]]] = []
+    with Session(tmp_path / "x.rec", seed, hands=True) as session:
+        inputs, work, chance = session.runner.inputs, session.runner.work, session.chance
+        samples = inputs[: session.plan.commands_base]
+        for _ in range(700):
+            if chance.random() < 0.1:
+                samples[chance.randrange(samples.size)] ^= 1 << chance.randrange(63)
+            session.at_random(1)
+            lived.append((session.runner.scan - 1, samples.tolist(), work.results.tolist()))
+    reader = RecordingReader(tmp_path / "x.rec")
+    for told, (scan, inputs_then, results_then) in zip(reader, lived, strict=True):
+        assert told.scan == scan
+        assert told.inputs[: samples.size].tolist() == inputs_then
+        assert told.results[OUTPUT_HEAD:].tolist() == results_then[OUTPUT_HEAD:]
+    assert not reader.findings

@@ -21,7 +21,7 @@ from cellrt.recording.reader import RecordingReader, check_sound, part_of
 from cellrt.replay import replay
 from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import longest
-from cellrt.scan.records import EPOCH
+from cellrt.scan.tape import EPOCH
 from cellrt.shared.ringfile import Piece, RingFileError
 
 Told = tuple[int, bytes, bytes]

@@ -21,7 +21,7 @@ from cellrt.recording.header import RecordingError, describe
 from cellrt.recording.keeper import Keeper
 from cellrt.recording.reader import RecordingReader, check_sound
 from cellrt.replay import replay
-from cellrt.scan.records import EPOCH
+from cellrt.scan.tape import EPOCH
 
 ROUNDS = 20 if os.environ.get("CELLRT_SOAK") == "1" else 2
 LIMIT_S = 60.0

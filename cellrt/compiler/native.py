@@ -182,17 +182,19 @@ def _features() -> str:
     return "" if generic else str(llvm.get_host_cpu_features().flatten())
 
 
-_CRC_64 = crc_instruction(platform.machine(), _features())
+FEATURES = _features()
+"""What the processor has, as LLVM names it: "+avx,-avx512f,..."."""
+
+_CRC_64 = crc_instruction(platform.machine(), FEATURES)
 _CRC_8 = _CRC_64.replace("crc32.64.64", "crc32.32.8").replace("crc32cx", "crc32cb")
 CRC32C_IN_HARDWARE = bool(_CRC_64)
 """Whether `crc32c_64` and `crc32c_8` may be compiled."""
 
 
-def _crc(builder: Any, name: str, crc: Any, address: Any, bits: int, wide: bool) -> Any:
+def _crc(builder: Any, name: str, crc: Any, word: Any, bits: int, wide: bool) -> Any:
     """Call the instruction; on x86 the one of 64 bits has its CRC in 64, on ARM the octet's octet in 32."""
-    place = builder.inttoptr(address, ir.IntType(bits).as_pointer())
-    data = builder.load(place, align=1)
     kind, half = ir.IntType(64 if wide else 32), ir.IntType(32)
+    data = builder.trunc(word, ir.IntType(bits)) if bits < 64 else word
     if bits == 8 and "aarch64" in name:
         data = builder.zext(data, half)
     signature = ir.FunctionType(kind, [kind, data.type])
@@ -202,15 +204,15 @@ def _crc(builder: Any, name: str, crc: Any, address: Any, bits: int, wide: bool)
 
 
 @primitive(types.int64(types.int64, types.int64))
-def crc32c_64(builder: Any, crc: Any, address: Any) -> Any:
-    """crc32c_64(crc, address) -> the CRC-32C, neither begun nor ended, with eight octets more."""
-    return _crc(builder, _CRC_64, crc, address, 64, "x86" in _CRC_64)
+def crc32c_64(builder: Any, crc: Any, word: Any) -> Any:
+    """crc32c_64(crc, word) -> the CRC-32C, neither begun nor ended, with eight octets more."""
+    return _crc(builder, _CRC_64, crc, word, 64, "x86" in _CRC_64)
 
 
 @primitive(types.int64(types.int64, types.int64))
-def crc32c_8(builder: Any, crc: Any, address: Any) -> Any:
-    """crc32c_8(crc, address) -> the same with one octet more."""
-    return _crc(builder, _CRC_8, crc, address, 8, False)
+def crc32c_8(builder: Any, crc: Any, octet: Any) -> Any:
+    """crc32c_8(crc, octet) -> the same with one octet more."""
+    return _crc(builder, _CRC_8, crc, octet, 8, False)
 
 
 @primitive(types.void(types.int64, types.int64))

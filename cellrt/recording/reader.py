@@ -19,28 +19,20 @@ from cellrt.compiled import compiled
 from cellrt.compiler.cache import cached_njit
 from cellrt.recording.file import FRAME_BYTES, Frame, frames
 from cellrt.recording.header import Header, RecordingError, unpack
+from cellrt.scan.checksum import CRC_BYTES, CRC_TABLE, crc32c
 from cellrt.scan.plan import OUTPUT_HEAD
 from cellrt.scan.records import (
     ALL,
     BEGIN,
     BLOCK,
-    CRC_BYTES,
-    CRC_TABLE,
     FAR,
+    HEAD_BYTES,
     KEYFRAME,
-    NEXT,
     NOTHING,
-    NUMBER,
-    RUNNING,
     SCAN,
-    Tape,
-    body,
-    crc32c,
     fresh_bytes,
-    get,
-    get_bytes,
-    read_record,
 )
+from cellrt.scan.tape import NEXT, NUMBER, RUNNING, Tape, body, get, get_bytes, read_record
 from cellrt.shared.ringfile import Octets
 from cellrt.wire import Ints
 
@@ -231,10 +223,10 @@ def part_of(record: bytes, byte: int, devices: int) -> tuple[int, int, int | Non
             return kind, scan, None, "which samples are fresh"
     word = 0
     while at < stop:
-        head: int = get_bytes(record, at, 4)  # type: ignore[arg-type]
+        head: int = get_bytes(record, at, HEAD_BYTES)  # type: ignore[arg-type]
         far = head & FAR == FAR
-        word += get_bytes(record, at + 4, 4) if far else head & FAR  # type: ignore[arg-type]
-        at += 8 if far else 4
+        word += get_bytes(record, at + HEAD_BYTES, HEAD_BYTES) if far else head & FAR  # type: ignore[arg-type]
+        at += HEAD_BYTES * (1 + far)
         if byte < at:
             return kind, scan, None, "which words changed"
         for k in range(BLOCK):

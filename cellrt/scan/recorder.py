@@ -42,9 +42,8 @@ class Recorder(NamedTuple):
     """What recording needs, all taken before the scan.
 
     `samples` int64[devices, 3]: begin and end of each device's sample in the inputs, 1 where it counts.
-    `before` and `results`
-    int64: the inputs and the results as recorded last; `nothing` int64: zeros. `scratch`: where a record is
-    put together. `ring`: a `RingFile`'s words.
+    `before` and `results` int64: the inputs and the results as recorded last; `nothing` int64: zeros.
+    `scratch`: where a record is put together. `ring`: a `RingFile`'s words.
     """
 
     samples: Ints
@@ -103,25 +102,13 @@ def begin(r: Recorder, w: Work, inputs: Ints, scan: int, epoch: int) -> None:
 
 @inlined
 def record(r: Recorder, w: Work, inputs: Ints, scan: int) -> None:
-    """Record scan number `scan` behind its step, while `inputs` still has its commands.
-
-    A device is looked at when its sample is fresh or it turned good or bad: the step does the same.
-    """
-    out, behind, fresh = r.scratch, 0, 0
+    """Record scan number `scan` behind its step, while `inputs` still has its commands."""
+    out = r.scratch
     fresh_at = put(out, put(out, BODY, (scan - r.marks[LAST] - 1) << 2 | SCAN), r.marks[QUIET])
-    begin_at = at = fresh_at + fresh_bytes(r.samples.shape[0])
-    for k in range(fresh_at, begin_at):
-        out[k] = 0
-    for n in range(r.samples.shape[0]):
-        first, last = r.samples[n, 0], r.samples[n, 1]
-        if inputs[first] != r.before[first]:
-            out[fresh_at + (n >> 3)] |= np.uint8(1 << (n & 7))
-            expect(r.before, first, r.samples[n, 2])
-            fresh += 1
-        elif inputs[first + 1] == r.before[first + 1]:
-            continue
-        at, behind = put_changes(out, at, inputs, r.before, first, last, 0, behind, True)
+    begin_at = fresh_at + fresh_bytes(r.samples.shape[0])
+    fresh = put_fresh(r, inputs, fresh_at)
     base, waiting = r.commands_base, inputs[r.commands_base]
+    at, behind = put_changes(out, begin_at, inputs, r.before, 0, base, 0, 0, True)
     if waiting > 0:
         end = base + 1 + min(waiting, COMMANDS_A_SCAN) * COMMAND_WORDS
         at, behind = put_changes(out, at, inputs, r.nothing, base, end, 0, behind, False)
@@ -135,6 +122,22 @@ def record(r: Recorder, w: Work, inputs: Ints, scan: int) -> None:
     r.marks[LAST] = scan
     if scan >= r.marks[DUE]:
         keyframe(r, w, inputs, scan, KEYFRAME)
+
+
+@inlined
+def put_fresh(r: Recorder, inputs: Ints, at: int) -> int:
+    """Write which devices' samples are fresh, and expect what these mostly say; 0 if none is."""
+    devices, any_fresh = r.samples.shape[0], 0
+    for eight in range(0, devices, 8):
+        bits = 0
+        for n in range(eight, min(eight + 8, devices)):
+            first = np.uint64(r.samples[n, 0])
+            fresh = int(inputs[first] != r.before[first])
+            bits |= fresh << n - eight
+            expect(r.before, first, fresh, fresh & r.samples[n, 2])
+        r.scratch[at + (eight >> 3)] = bits
+        any_fresh |= bits
+    return any_fresh
 
 
 @compiled
