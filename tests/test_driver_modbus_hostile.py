@@ -412,6 +412,22 @@ async def test_run_has_its_whole_time_whenever_another_began_to_be_watched(
     assert wire.cut
 
 
+async def test_answer_that_comes_as_time_is_up_is_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are found in one turn of the loop, in which whoever waits is not yet woken."""
+    loop, now_s = asyncio.get_running_loop(), [1.0]
+    monkeypatch.setattr(loop, "time", lambda: now_s[0])
+    connection, wire = Connection(0, 1.0), Recorded()
+    connection.connection_made(wire)
+    block = Transaction("block", 1, b"\3\0\0\0\1")
+    for n in range(2):
+        run = asyncio.ensure_future(connection.run([block]))
+        await asyncio.sleep(0)
+        loop.call_soon(say, connection, right_answer(wire.sent[n]))
+        now_s[0] += 2.0
+        await run
+    assert not wire.cut
+
+
 @given(REQUESTS, st.integers(0, 255))
 def test_exception_response_is_an_answer(request: bytes, code: int) -> None:
     answer = request[:4] + b"\0\3" + request[6:7] + bytes([request[7] | 0x80, code])

@@ -122,10 +122,11 @@ class Connection(asyncio.BufferedProtocol):
         """Give up when time is up. One timer watches over many runs: to make one for each and cancel it
         takes a quarter of a transaction's time."""
         loop = asyncio.get_running_loop()
-        self._watches = self._all is not None and loop.time() < self._until_s
+        waits = self._all is not None and not self._all.done()
+        self._watches = waits and loop.time() < self._until_s
         if self._watches:
             loop.call_at(self._until_s, self._watch)
-        elif self._all is not None:
+        elif waits:
             self._distrust(f"no answer within {self._timeout_s:g} s")
 
     def _distrust(self, reason: str) -> None:

@@ -1,8 +1,9 @@
 """The process `io`: field devices to the scan and back. It copies; it never makes a value up.
 
 One task a device, each at its own pace or that of the scan; a device that does not answer delays no other.
-A device is asked just before a scan; what that scan changed is written right behind it, at most once between
-two polls.
+A device is asked just before a scan. What a scan changed is written right behind it, whether a sample came
+for that scan or not, at most once between two polls; behind scans that follow each other sooner than
+`turns.HEARD_S` up to so much later.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ LAST_WORDS_S = 1.0
 class Exchange:
     """The frames to and from the scan, shared by all devices' tasks of this process.
 
-    Behind the scan that takes a frame in, everyone in `hearers` is called.
+    Everyone in `hearers` is called behind each scan that takes a frame in, and behind others, since a
+    timer or an input that became stale changes outputs too: all where scans are HEARD_S apart.
     """
 
     def __init__(self, station: Station) -> None:
@@ -62,7 +64,9 @@ class Exchange:
         self._from_scan.recall(self.outputs)
         self.scans = Scans(station)
         self.hearers: list[Callable[[], None]] = []
-        self._listens = False
+        self._heard = 0
+        """The scan that is listened for, while there is an alarm."""
+        self._alarm: asyncio.TimerHandle | None = None
 
     def take_outputs(self) -> None:
         """What the scan said last, into `outputs`."""
@@ -71,21 +75,30 @@ class Exchange:
     def publish(self) -> None:
         """The frame as it stands, to the scan."""
         self._to_scan.publish(self.frame)
-        if not self._listens and self.scans.is_known():
-            self._listens = True
-            loop = asyncio.get_running_loop()
-            scan = self.scans.first_after(loop.time())
-            loop.call_at(self.scans.due_s(scan) + SCANNED_S, self._listen, scan, SCANNED_S)
+        if self.scans.is_known():
+            self._listen(self.scans.first_after(asyncio.get_running_loop().time()))
 
-    def _listen(self, scan: int, after_s: float) -> None:
-        """Look whether that scan is done, else ever more rarely; not into the next one's time."""
+    def _listen(self, scan: int) -> None:
+        """Be woken behind that scan, unless an earlier one is listened for."""
+        if self._alarm is not None:
+            if self._heard <= scan:
+                return
+            self._alarm.cancel()
+        self._heard = scan
+        due_s = self.scans.due_s(scan) + SCANNED_S
+        self._alarm = asyncio.get_running_loop().call_at(due_s, self._look, SCANNED_S)
+
+    def _look(self, after_s: float) -> None:
+        """Whether the scan is done, else ever more rarely; not into the next one's time."""
+        loop = asyncio.get_running_loop()
         self.take_outputs()
-        if self.outputs[0] < scan and 2 * after_s < self.scans.period_s:
-            asyncio.get_running_loop().call_later(after_s, self._listen, scan, 2 * after_s)
+        if self.outputs[0] < self._heard and 2 * after_s < self.scans.period_s:
+            self._alarm = loop.call_later(after_s, self._look, 2 * after_s)
             return
-        self._listens = False
+        self._alarm = None
         for hear in self.hearers:
             hear()
+        self._listen(self.scans.heard_after(loop.time()))
 
 
 class DeviceTask:
@@ -107,7 +120,7 @@ class DeviceTask:
         heartbeat = sample.device.map.heartbeat
         self._wrap = heartbeat.wire.high if heartbeat else 0
         self._period_s = sample.device.poll_ms / 1e3
-        self._lead = Lead(most_s=self._period_s)
+        self.lead = Lead()
         device = sample.device
         address = station.order.addresses.get(device.name, device.address)
         timeout_s = min(max(device.stale_ms / 2e3, 0.02), 1.0)
@@ -148,11 +161,11 @@ class DeviceTask:
         while True:
             await self.exchange_once()
             now_s = time.monotonic()
-            self._lead.learn(now_s - asked_s)
             period_s = scans.poll_s(self._period_s, stale_s)
-            due_s = max(due_s + period_s, now_s + self._lead.s)
+            self.lead.learn(now_s - asked_s, period_s)
+            due_s = max(due_s + period_s, now_s + self.lead.s)
             scan_s = scans.nearest_s(due_s, period_s)
-            asked_s = max(scan_s - self._lead.s, now_s)
+            asked_s = max(scan_s - self.lead.s, now_s)
             if await self._changed(asked_s):
                 await self.write_once()
                 asked_s = max(asked_s, time.monotonic())
@@ -171,12 +184,15 @@ class DeviceTask:
             alarm.cancel()
 
     def _hear(self) -> None:
-        if self._is_behind():
+        if self._rests() and self._is_behind():
             self._wake(True)
 
     def _wake(self, changed: bool) -> None:
-        if self._rest is not None and not self._rest.done():
+        if self._rest is not None and self._rests():
             self._rest.set_result(changed)
+
+    def _rests(self) -> bool:
+        return self._rest is not None and not self._rest.done()
 
     def _is_behind(self) -> bool:
         return bool((self._outputs[1:] != self._wanted).any())

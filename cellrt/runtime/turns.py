@@ -11,6 +11,10 @@ import math
 from cellrt.runtime.child import Station
 from cellrt.runtime.region import Status
 
+HEARD_S = 5e-3
+"""Scans are so far apart, or further, that io listens behind all of them; of faster ones behind one in so
+long. A look costs io a tenth of a millisecond, and a line at 15 times its speed has a scan every 0.7."""
+
 RARE = 999
 """One answer in a thousand may take longer than what is taken for a device's: see `Lead.learn`."""
 
@@ -45,6 +49,10 @@ class Scans:
         """The first scan that is due after a moment."""
         return math.floor((moment_s - self._start_s) / self.period_s) + 1
 
+    def heard_after(self, moment_s: float) -> int:
+        """The next scan to listen behind when no sample is on its way to an earlier one."""
+        return self.first_after(moment_s) + max(math.ceil(HEARD_S / self.period_s) - 1, 0)
+
     def poll_s(self, declared_s: float, stale_s: float) -> float:
         """How often a device is asked, that is to be asked every `declared_s` and is stale after `stale_s`:
         once for a scan is enough, where two scans come before it is stale (one sample may be lost)."""
@@ -65,17 +73,16 @@ class Lead:
 
     A decaying quantile, as the scan's spin has it: it rises by RARE of its PARTS when an answer took
     longer, else it falls by one, and so comes to rest where one in a thousand takes longer. Never more
-    than `most_s`; an answer that took longer than that teaches nothing, since no lead would have helped:
-    a host that stalls its guest twice in a thousand answers would drive it there.
+    than from one poll to the next; an answer that took longer than that teaches nothing, since no lead
+    would have helped: a host that stalls its guest twice in a thousand answers would drive it there.
     """
 
-    def __init__(self, most_s: float, s: float = 1e-3) -> None:
-        self._most_s = most_s
-        self.s = min(s, most_s)
+    def __init__(self) -> None:
+        self.s = 1e-3
 
-    def learn(self, took_s: float) -> None:
-        """An answer was there `took_s` after it was time to ask."""
-        if took_s > self._most_s:
-            return
-        part_s = self.s / PARTS
-        self.s = min(self.s + (RARE * part_s if took_s > self.s else -part_s), self._most_s)
+    def learn(self, took_s: float, most_s: float) -> None:
+        """An answer was there `took_s` after it was time to ask; polls are `most_s` apart."""
+        if took_s <= most_s:
+            part_s = self.s / PARTS
+            self.s += RARE * part_s if took_s > self.s else -part_s
+        self.s = min(self.s, most_s)
