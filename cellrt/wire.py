@@ -122,13 +122,17 @@ Alike = tuple[Kind, int, int]
 """A kind, and the lowest and the highest raw value that a wire can carry."""
 
 
+FIRST, END, KIND, GROUP, LOW, HIGH = range(6)
+"""What a stretch of rows is: first row, row behind the last, `Kind` of all of them, group, lowest and
+highest raw value that their wire can carry."""
+
+
 class Wiring(NamedTuple):
     """Points joined to tags, as tables for compiled code.
 
-    `runs`, `whole`, `rows` int64[n, 6] are three ways through the same rows, stretch by stretch: first row,
-    row behind the last, `Kind` of all of them, group, lowest and highest raw value that their wire can
-    carry. A run is of one group, what is `whole` is of all of them, and in `rows` each row stands alone. The
-    longer a stretch, the less a row costs; rows in the order of `alike` have the longest ones.
+    `runs`, `whole`, `rows` int64[n, 6] are three ways through the same rows, stretch by stretch (columns
+    FIRST to HIGH). A run is of one group, what is `whole` is of all of them, and in `rows` each row stands
+    alone. The longer a stretch, the less a row costs; rows in the order of `alike` have the longest ones.
 
     By row: `tags` uint32, the tag's place in the image, as a byte for a bool and as a word for all others;
     `raws` uint32, the index of its raw value; `scales`, `offsets` float64.
@@ -177,7 +181,7 @@ def _stretches(like: Sequence[Alike], groups: Sequence[int], same: Sequence[obje
     stretches: list[list[int]] = []
     for n, (kind, *limits) in enumerate(like):
         if n and same[n] == same[n - 1]:
-            stretches[-1][1] = n + 1
+            stretches[-1][END] = n + 1
         else:
             stretches.append([n, n + 1, kind, groups[n], *limits])
     return np.array(stretches, np.int64).reshape(-1, 6)
@@ -225,41 +229,41 @@ def views(buffer: Any) -> Views:
 @inlined
 def scatter(wires: Wiring, stretch: Ints, raw: Ints, raw_reals: Floats, image: Views) -> None:
     """Raw values of the rows of a stretch into their tags. `raw_reals` is `raw` seen as float64."""
-    tags, raws, kind = wires.tags, wires.raws, stretch[2]
+    tags, raws, kind = wires.tags, wires.raws, stretch[KIND]
     if kind == 0:
-        for n in range(stretch[0], stretch[1]):
+        for n in range(stretch[FIRST], stretch[END]):
             image.bytes[tags[n]] = 1 if raw[raws[n]] != 0 else 0
     elif kind == 1:
-        for n in range(stretch[0], stretch[1]):
+        for n in range(stretch[FIRST], stretch[END]):
             image.words[tags[n]] = raw[raws[n]]
     elif kind == 2:
-        for n in range(stretch[0], stretch[1]):
+        for n in range(stretch[FIRST], stretch[END]):
             image.reals[tags[n]] = raw[raws[n]] * wires.scales[n] + wires.offsets[n]
     else:
-        for n in range(stretch[0], stretch[1]):
+        for n in range(stretch[FIRST], stretch[END]):
             image.reals[tags[n]] = raw_reals[raws[n]]
 
 
 @inlined
 def gather(wires: Wiring, stretch: Ints, raw: Ints, raw_reals: Floats, image: Views) -> None:
     """The tags of the rows of a stretch into their raw values, within what the wire can carry."""
-    tags, raws, kind = wires.tags, wires.raws, stretch[2]
-    low, high = stretch[4], stretch[5]
+    tags, raws, kind = wires.tags, wires.raws, stretch[KIND]
+    low, high = stretch[LOW], stretch[HIGH]
     if kind == 0:
-        for n in range(stretch[0], stretch[1]):
+        for n in range(stretch[FIRST], stretch[END]):
             raw[raws[n]] = 1 if image.bytes[tags[n]] != 0 else 0
     elif kind == 1:
-        for n in range(stretch[0], stretch[1]):
+        for n in range(stretch[FIRST], stretch[END]):
             raw[raws[n]] = min(max(image.words[tags[n]], low), high)
     elif kind == 2:
-        for n in range(stretch[0], stretch[1]):
+        for n in range(stretch[FIRST], stretch[END]):
             exact = (image.reals[tags[n]] - wires.offsets[n]) / wires.scales[n]
             raw[raws[n]] = counts(exact, low, high)
     elif kind == 3:
-        for n in range(stretch[0], stretch[1]):
+        for n in range(stretch[FIRST], stretch[END]):
             raw_reals[raws[n]] = image.reals[tags[n]]
     else:
-        for n in range(stretch[0], stretch[1]):
+        for n in range(stretch[FIRST], stretch[END]):
             raw_reals[raws[n]] = np.float32(image.reals[tags[n]])
 
 

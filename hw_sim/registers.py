@@ -24,7 +24,7 @@ from cellrt.modbus.requests import (
     reading,
     refusal,
 )
-from cellrt.wire import Floats, Ints, Point, Views, Wiring, gather, scatter, wiring
+from cellrt.wire import LOW, Floats, Ints, Point, Views, Wiring, gather, scatter, wiring
 from hw_sim.device import SimDevice
 
 TABLES = ("coil", "discrete", "holding", "input")
@@ -156,7 +156,7 @@ def _accept(
             value = 0
             for k in range(width):
                 value = value << 16 | cells[at + k]
-            if wires.rows[n, 4] < 0:
+            if wires.rows[n, LOW] < 0:
                 value = signed(value, 16 * width)
             raw[n] = value
             scatter(wires, wires.rows[n], raw, reals, image)

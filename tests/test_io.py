@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
+import select
 import selectors
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +21,7 @@ from cellrt.modbus.frames import Server
 from cellrt.modbus.requests import confirmation, parse, reading
 from cellrt.runtime import io
 from cellrt.runtime.child import Order, Station
+from cellrt.runtime.realtime import open_many
 from cellrt.runtime.region import sections
 from cellrt.scan.histogram import BINS, count
 from cellrt.scan.plan import Plan
@@ -136,13 +139,44 @@ async def test_device_that_talks_nonsense_has_errors_from_the_first(field: Field
     await field.printer.stop()
 
 
-def test_wait_for_devices_ends_with_the_first_word_of_one_or_to_the_microsecond() -> None:
+def test_wait_for_devices_ends_with_the_first_word_of_one() -> None:
     here, there = socket.socketpair()
     with here, there, io.Microseconds() as devices:
         key = devices.register(here, selectors.EVENT_READ)
         assert devices.select(1e-6) == devices.select(0) == []
         there.send(b"!")
         assert devices.select(LIMIT_S) == devices.select() == [(key, selectors.EVENT_READ)]
+
+
+def test_no_wait_is_left_to_epoll_which_rounds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+    polls: list[float | None] = []
+
+    def wait(*watched: object) -> None:
+        assert watched[:3] == ((devices.fileno(),), (), ())
+        waits.append(watched[3])  # type: ignore[arg-type]
+
+    def poll(_: object, timeout: float | None) -> list[object]:
+        polls.append(timeout)
+        return []
+
+    monkeypatch.setattr(select, "select", wait)
+    monkeypatch.setattr(selectors.EpollSelector, "select", poll)
+    with io.Microseconds() as devices:
+        for timeout in (1.2345e-3, 1e-6, 0.0, -1.0, None):
+            devices.select(timeout)
+    assert waits == [1.2345e-3, 1e-6]
+    assert polls == [0, 0, 0.0, -1.0, None]
+
+
+def test_io_may_open_as_many_descriptors_as_it_could_ask_for() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft // 2, hard))
+    try:
+        open_many()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_ages_are_reported_by_device_by_protocol_and_together(plan: Plan) -> None:

@@ -175,18 +175,25 @@ class Printer:
         self._to_io.publish(self._outputs)
 
     @contextlib.asynccontextmanager
-    async def polled(self, exchange: io.Exchange) -> AsyncIterator[io.DeviceTask]:
-        """io polls the printer within."""
+    async def served(self, exchange: io.Exchange) -> AsyncIterator[io.DeviceTask]:
+        """The printer is there for io within."""
         await self._server.start("127.0.0.1", self.port)
-        task = io.DeviceTask(self.station, exchange, self.sample, 0)
-        polling = asyncio.create_task(task.run())
         try:
             async with asyncio.timeout(LIMIT_S):
-                yield task
+                yield io.DeviceTask(self.station, exchange, self.sample, 0)
         finally:
-            polling.cancel()
-            await asyncio.wait({polling})
             await self._server.stop()
+
+    @contextlib.asynccontextmanager
+    async def polled(self, exchange: io.Exchange) -> AsyncIterator[io.DeviceTask]:
+        """io polls the printer within."""
+        async with self.served(exchange) as task:
+            polling = asyncio.create_task(task.run())
+            try:
+                yield task
+            finally:
+                polling.cancel()
+                await asyncio.wait({polling})
 
 
 async def test_output_that_a_scan_changed_does_not_wait_for_the_poll(plan: Plan) -> None:
@@ -214,6 +221,15 @@ async def test_output_that_a_scan_changed_without_a_sample_does_not_wait_either(
         while len(printer.coils) < 2:
             await asyncio.sleep(0)
     assert printer.coils == [0, 1] and printer.samples == 2
+
+
+async def test_last_words_are_written_and_nothing_is_read(plan: Plan) -> None:
+    printer = Printer(plan)
+    printer.scan()
+    async with printer.served(io.Exchange(printer.station)) as task:
+        await task.say_last_words()
+    assert printer.coils == [1]
+    assert printer.samples == 1, "as it was connected"
 
 
 async def test_answers_slower_than_the_declared_poll_move_the_lead_where_scans_are_rarer() -> None:

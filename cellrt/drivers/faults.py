@@ -60,7 +60,10 @@ def draw(seed: int, device: str, exchange: int, purpose: str) -> int:
 
 
 class FaultyDriver:
-    """`inner` with faults. Exchanges count from 0, writes alone among them; `begun` lists (exchange, kind) of what began."""
+    """`inner` with faults. Exchanges count from 0, writes alone among them.
+
+    `begun` lists (exchange, kind) of what began.
+    """
 
     def __init__(
         self, name: str, inner: Driver, device_map: DeviceMap, faults: Sequence[Fault], seed: int
@@ -108,8 +111,10 @@ class FaultyDriver:
         await self._inner.close()
 
     async def _reach(self, *kinds: Kind) -> dict[Kind, Fault]:
-        """Begin an exchange; faults at work in it among these kinds. Raises DeviceError where one of them is
-        in the way to the device."""
+        """Begin an exchange; faults at work in it among these kinds.
+
+        Raises DeviceError where one of them is in the way to the device.
+        """
         self._begin(self._exchange)
         self._exchange += 1
         active = self._active(*kinds)

@@ -56,9 +56,9 @@ class ModbusDriver:
     """One Modbus TCP device.
 
     An exchange writes the blocks of outputs that the device may not have, then the heartbeat, then
-    reads all inputs; a write is an exchange without the last. Which cells are read is settled at connect: a device that refuses the unused
-    ones between inputs is asked around them. Outputs are proved by the first exchange, since not
-    every device lets them be read back.
+    reads all inputs; a write is an exchange without the reads. Which cells are read is settled at
+    connect: a device that refuses the unused ones between inputs is asked around them. Outputs are
+    proved by the first exchange, since not every device lets them be read back.
     """
 
     def __init__(

@@ -38,8 +38,9 @@ class OpcUaDriver:
     """One OPC UA server as a device, without security and anonymous.
 
     An exchange is one Write call, of the outputs that the server may not have and the heartbeat
-    last, then one Read call of all inputs, so that a sample is as coherent as the server makes it.
-    There are no background tasks: the exchange itself is the watchdog, and renews the channel.
+    last, then one Read call of all inputs, so that a sample is as coherent as the server makes it; a
+    write is an exchange without the Read. There are no background tasks: exchanges and writes
+    themselves are the watchdog, and renew the channel.
     """
 
     def __init__(
@@ -98,7 +99,8 @@ class OpcUaDriver:
     async def exchange(self, outputs: Ints, inputs: Ints) -> None:
         """Write what is due and the heartbeat, then read all inputs. Raises DeviceError."""
         async with self._attempt(self._timeout_s):
-            await self._write_all(outputs)
+            await self._keep_open()
+            await self._write_due(outputs)
             if self._inputs:
                 await self._read_all()
         inputs[:] = self._sample
@@ -106,7 +108,8 @@ class OpcUaDriver:
     async def write(self, outputs: Ints) -> None:
         """Write what is due and the heartbeat. Raises DeviceError."""
         async with self._attempt(self._timeout_s):
-            await self._write_all(outputs)
+            await self._keep_open()
+            await self._write_due(outputs)
 
     async def close(self) -> None:
         """Close session, channel and socket, within the timeout. Never raises."""
@@ -121,12 +124,16 @@ class OpcUaDriver:
         finally:
             client.disconnect_socket()
 
-    async def _write_all(self, outputs: Ints) -> None:
-        client, now_s = self._client, asyncio.get_running_loop().time()
-        if client is None or not self._connected:
+    async def _keep_open(self) -> None:
+        """Renew the channel when that is due. Raises DeviceError when there is none."""
+        if self._client is None or not self._connected:
             raise DeviceError("not connected")
-        if now_s >= self._renew_at_s:
-            await self._open_channel(client, renew=True)
+        if asyncio.get_running_loop().time() >= self._renew_at_s:
+            await self._open_channel(self._client, renew=True)
+
+    async def _write_due(self, outputs: Ints) -> None:
+        """One Write call of the outputs that the server may not have and the heartbeat."""
+        now_s = asyncio.get_running_loop().time()
         rows = list(self._confirmed.due(outputs, now_s))
         if 0 in self._outputs:
             rows.append(0)  # the heartbeat, last

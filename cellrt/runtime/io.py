@@ -25,7 +25,7 @@ import structlog
 from cellrt.drivers.base import DeviceError, Driver, NotThere
 from cellrt.drivers.open import open_driver
 from cellrt.runtime.child import Station, take_station, to_stderr
-from cellrt.runtime.realtime import IO_PRIORITY, become_prompt
+from cellrt.runtime.realtime import IO_PRIORITY, become_prompt, open_many
 from cellrt.runtime.region import HEALTH_WORDS, Health
 from cellrt.runtime.turns import Lead, Scans
 from cellrt.scan.histogram import BINS, count
@@ -230,7 +230,7 @@ class DeviceTask:
         with contextlib.suppress(DeviceError, TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await self._driver.connect()
-                await self.exchange_once()
+                await self.write_once()
         await self._driver.close()
 
 
@@ -265,13 +265,18 @@ def main() -> None:
     """Serve the devices of the line."""
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # a DeviceError says it
     to_stderr()
+    open_many()
     with asyncio.Runner(loop_factory=to_the_microsecond) as runner:
         runner.run(serve(take_station(Role.IO)))
 
 
 class Microseconds(selectors.EpollSelector):
-    """Waits on epoll(), whose cost does not grow with the devices, as long as select() does, to the
-    microsecond: a wait on epoll() alone ends on a whole millisecond."""
+    """Waits to the microsecond, where epoll() alone waits for whole milliseconds.
+
+    epoll() watches all devices, at a cost that does not grow with their number; select() watches nothing
+    but the descriptor of epoll(), which is readable as soon as a device is, and is so exact. That
+    descriptor is one of a process's first, so below the 1024 that select() knows.
+    """
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout > 0:

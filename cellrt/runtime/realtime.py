@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import resource
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -35,6 +36,16 @@ def become_prompt(priority: int) -> bool:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
         return True
     return False
+
+
+def open_many() -> None:
+    """Let this process have as many descriptors open as it may ask for.
+
+    A process begins with 1024, for the sake of select(), which knows no higher ones. A factory has 200
+    devices, a socket each, and while some are lost one more for each attempt to reach them.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def keep_awake() -> int:

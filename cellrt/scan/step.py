@@ -11,7 +11,7 @@ from cellrt.scan.jog import jogs
 from cellrt.scan.meter import Meter
 from cellrt.scan.solve import solve
 from cellrt.scan.tables import Tables, Work
-from cellrt.wire import Floats, Ints, gather, scatter
+from cellrt.wire import END, FIRST, GROUP, Floats, Ints, gather, scatter
 
 STOP = int(Cause.STOP)
 TO, RUN_OUT, KEEP, STAY = int(Kind.TO), int(Kind.RUN_OUT), int(Kind.KEEP), int(Kind.STAY)
@@ -78,7 +78,7 @@ def take_in(tables: Tables, work: Work, inputs: Ints, input_reals: Floats) -> No
             scatter(tables.inputs, tables.inputs.whole[n], inputs, input_reals, work.image)
     elif fresh > 0:
         for n in range(tables.inputs.runs.shape[0]):
-            device = tables.inputs.runs[n, 3]
+            device = tables.inputs.runs[n, GROUP]
             if inputs[tables.sources[device]] != work.seen[device] >> 1:
                 scatter(tables.inputs, tables.inputs.runs[n], inputs, input_reals, work.image)
 
@@ -112,11 +112,11 @@ def all_free(tables: Tables, work: Work) -> bool:
 @inlined
 def write_run(tables: Tables, work: Work, run: Ints, now_ns: int) -> None:
     """Outputs of one cell."""
-    cause = work.image.words[tables.units[run[3], 0] + U_CAUSE]
+    cause = work.image.words[tables.units[run[GROUP], 0] + U_CAUSE]
     if cause == 0 and work.forces[0] == 0:
         send(tables, work, run)
     else:
-        for n in range(run[0], run[1]):
+        for n in range(run[FIRST], run[END]):
             write_row(tables, work, n, now_ns)
 
 
