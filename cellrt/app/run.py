@@ -38,7 +38,6 @@ BRAIN_GONE_S = 30.0
 """How long a run that is to end waits for a brain that does not answer: a line can be so much for a machine
 that ordinary processes get nothing of it."""
 SCAN_ENDS_S, REST_ENDS_S = 2.0, 3.0
-TICK_S = 0.05
 
 
 @dataclass
@@ -110,7 +109,7 @@ class Run:
                 over_s = over_s or time.monotonic()
                 if self.brain or self._brain_gone(over_s):
                     break
-            time.sleep(TICK_S)
+            self.watcher.rest()
         return 0
 
     def _drain(self) -> None:
@@ -125,7 +124,7 @@ class Run:
             asked = asked or self._ask(do="pursue", goal="stop")
             if asked and self.brain.get("goal") == "stop" and self.brain.get("reached"):
                 return
-            time.sleep(TICK_S)
+            self.watcher.rest()
 
     @property
     def drain_s(self) -> float:
@@ -190,7 +189,7 @@ class Run:
         while not (heard := self._ask(do="status")) and time.monotonic() < until_s:
             with suppress(LineFailed):
                 self.told += self.watcher.watch()
-            time.sleep(TICK_S)
+            self.watcher.rest()
         return heard
 
     def report(self) -> Report:

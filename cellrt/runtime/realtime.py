@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 SCAN_PRIORITY = 80
+WATCHER_PRIORITY = 21
+"""Of a watcher that was starved, so that it comes before what it has to end."""
 IO_PRIORITY = 20
 DEVICES_PRIORITY = 10
 """Simulated devices stand for hardware, which no load on this machine can delay."""
@@ -28,12 +30,13 @@ class Rights:
 def become_prompt(priority: int) -> bool:
     """Ask to be served before ordinary processes; False, and as before, where that is not granted.
 
+    Processes that this one starts are ordinary ones.
     The garbage collector need not look again at what a start has made: hundreds of thousands of objects.
     """
     gc.collect()
     gc.freeze()
     with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
         return True
     return False
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from cellrt.runtime.child import EXIT_REFUSED, Order
+from cellrt.runtime.realtime import WATCHER_PRIORITY, become_prompt
 from cellrt.shared.memory import Region, Role
 
 STARTING_S = 120.0
@@ -34,6 +35,12 @@ PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 FIRST = (Role.SCAN, Role.DEVICES)
 FOLLOW_AFTER_S = 60.0
 """How long the other processes wait for the first scan. Devices are there before any line."""
+
+TICK_S = 0.05
+"""From one look after the processes to the next."""
+
+STARVED_S = 1.0
+"""A watcher that waits for so long gets too little of the machine to end what takes all of it."""
 
 CALM_S = 10.0
 """A process that lived for so long has not been dying."""
@@ -73,6 +80,7 @@ class Watcher:
     log: IO[str]
     children: list[Child] = field(default_factory=list)
     _began_s: float = 0.0
+    _was_starved: bool = False
 
     def start(self) -> None:
         """Start what comes first; the others follow when the scan is there, so that they do not delay it."""
@@ -103,6 +111,19 @@ class Watcher:
                 child.process.kill()
                 child.process.wait()
         return told
+
+    def rest(self) -> None:
+        """Wait until it is time to look again.
+
+        A line that is too much for its machine runs on real-time priorities and leaves next to nothing to
+        an ordinary process. A watcher that finds itself starved goes before io from then on, and not
+        sooner, since it also draws the screen.
+        """
+        began_s = time.monotonic()
+        time.sleep(TICK_S)
+        if not self._was_starved and time.monotonic() - began_s > STARVED_S:
+            self._was_starved = True
+            become_prompt(WATCHER_PRIORITY)
 
     def stop(self, roles: Collection[Role], within_s: float) -> None:
         """End processes: ask them, then kill those that have not ended in time."""
