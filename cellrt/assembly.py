@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ from cellrt.wire import Ints
 @dataclass(frozen=True)
 class Assembly:
     """`members` and `links` by name; `copies` as (from, to) paths of records or tags of equal size.
+
+    Copies are made in an order of the schedule's own, so no two of one direction may write the same
+    bytes, as one to a record and one to a tag of it would: `schedule` raises ValueError.
 
     `every[name]` scans a member in every n-th scan only; members of one period are a task. Every type has
     `now_ns`, `dt_s` and `scan()`. One that `looks_between` is scanned in the scans between, too, with `dt_s` 0:
@@ -96,12 +100,18 @@ class Assembly:
         return [types.index(kind), offset, now // WORD, dt // WORD, kind.looks_between]
 
     def _copies(self, copies: tuple[tuple[str, str], ...]) -> Ints:
-        rows = []
+        """Rows of `Schedule.to_links`, those of one word before all others, so that which it is is foreseen."""
+        rows, targets = [], []
         for source, target in copies:
             (at, size), (to, room) = self.layout.place(source), self.layout.place(target)
             if size != room:
                 raise ValueError(f"{source} has {size} bytes but {target} has {room}")
             rows.append([at, to, size])
+            targets.append((to, to + size, target))
+        targets.sort()
+        for (_, end, one), (begin, _, other) in pairwise(targets):
+            if begin < end:
+                raise ValueError(f"{one} and {other} overlap: copy to one of them only")
         return _rows(sorted(rows, key=lambda row: row[2]), 3)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from llvmlite import ir
@@ -19,6 +20,7 @@ from cellrt.compiler.native import (
     clear_bits,
     compare_exchange,
     copy_bytes,
+    emit_load_relaxed,
     emit_pause,
     fence,
     load_acquire,
@@ -105,6 +107,30 @@ def test_pause_is_the_hint_that_the_processor_has(machine: str, instruction: str
     builder = ir.IRBuilder(function.append_basic_block())
     emit_pause(builder, machine)
     assert instruction in str(module) if instruction else "call" not in str(module)
+
+
+def test_relaxed_load_is_kept_where_nobody_asks_for_it_and_holds_nothing_up_on_arm() -> None:
+    """A word that is not used is read for what reading it does: it brings memory near."""
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.IntType(64)]), "touch")
+    builder = ir.IRBuilder(function.append_basic_block())
+    emit_load_relaxed(builder, function.args[0])
+    builder.ret_void()
+    code = assembly(str(module), "aarch64-linux-gnu")
+    assert "ldr" in code and "ldar" not in code
+
+
+def assembly(ir_text: str, triple: str) -> str:
+    """What LLVM makes of it for a processor, optimized."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    module = llvm.parse_assembly(ir_text)
+    module.triple = triple
+    machine = llvm.Target.from_triple(triple).create_target_machine(opt=3)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+    passes = llvm.create_pass_builder(machine, tuning)
+    passes.getModulePassManager().run(module, passes)
+    return str(machine.emit_assembly(module))
 
 
 def test_monotonic_ns_is_the_clock_that_python_reads() -> None:

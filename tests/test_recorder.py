@@ -8,22 +8,37 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from recorded import Session
+from recorded import Session, device, line
 from stepping import MARK, crash_states, raise_signal
 
 from cellrt.compiled import compiled
 from cellrt.compiler.cache import cached_njit
+from cellrt.compiler.vectors import MANY
+from cellrt.recording.file import RecordingWriter
+from cellrt.recording.header import describe
 from cellrt.recording.reader import RecordingReader, next_record
 from cellrt.scan.checksum import crc32c, fast_crc32c
-from cellrt.scan.plan import OUTPUT_HEAD
-from cellrt.scan.records import BLOCK, BODY, longest_record, put, put_changes, seal
+from cellrt.scan.plan import OUTPUT_HEAD, Plan
+from cellrt.scan.recorder import begin, finish_recording, longest, record_scan, recorder
+from cellrt.scan.records import (
+    BLOCK,
+    BODY,
+    FAR,
+    HEAD_BYTES,
+    longest_record,
+    put,
+    put_changes,
+    seal,
+)
+from cellrt.scan.runner import Runner
 from cellrt.scan.tape import add_changes, body, get
 from cellrt.shared.memory import Section
 from cellrt.shared.ringfile import (
@@ -35,6 +50,7 @@ from cellrt.shared.ringfile import (
     attach,
     create,
 )
+from cellrt.tags import WORD
 from cellrt.wire import Ints
 
 HASH = "5e" * 32
@@ -45,10 +61,18 @@ compiling = settings(deadline=None)
 WORDS = st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3), min_size=1, max_size=40)
 """Small words, and such as take all their bytes."""
 
+SPARSE = st.integers(1, 700).flatmap(
+    lambda size: st.tuples(
+        st.just(size),
+        st.dictionaries(st.integers(0, size - 1), st.integers(-(2**63), 2**63 - 1), max_size=12),
+    )
+)
+"""So many words, and those few that changed: with stretches between them that are passed by the MANY."""
+
 
 @cached_njit
-def code(out: Octets, words: Ints, before: Ints) -> tuple[int, int]:
-    return put_changes(out, 0, words, before, 0, words.size, 0, 0, False)
+def code(out: Octets, words: Ints, before: Ints, base: int) -> tuple[int, int]:
+    return put_changes(out, 0, words, before, 0, words.size, base, 0, False)
 
 
 @cached_njit
@@ -67,13 +91,38 @@ def test_changes_coded_and_decoded_are_the_same(values: list[int], chance: rando
     words = np.array(values, np.int64)
     before = np.array([v if chance.random() < 0.5 else 5 for v in values], np.int64)
     out = np.zeros(longest_record(words.size), np.uint8)
-    end, behind = code(out, words, before)
+    end, behind = code(out, words, before, 0)
     assert end <= longest_record(words.size)
     changed = np.flatnonzero(words != before)
     assert behind == (changed[-1] // BLOCK * BLOCK if changed.size else 0)
     told = before.copy()
     assert decode(out, end, told)
     assert told.tolist() == values
+
+
+@compiling
+@given(SPARSE, st.sets(st.integers(0, 21), max_size=3), st.just(0) | st.integers(FAR - 1, FAR + 1))
+@example((1, {0: 1}), set(), FAR)
+@example((700, {0: 1, FAR + 1: 2, 2 * (FAR + 1): -1}), {20}, 0)
+def test_few_changes_far_apart_and_dense_stretches_are_coded_as_one_by_one(
+    sparse: tuple[int, dict[int, int]], dense: set[int], base: int
+) -> None:
+    size, few = sparse
+    words, before = np.arange(size), np.arange(size)
+    for place, change in few.items():
+        words[place] ^= change
+    for n in dense:
+        words[MANY * n : MANY * (n + 1)] += 1
+    out, told = (
+        np.zeros(longest_record(size), np.uint8),
+        np.append(np.zeros(base, np.int64), before),
+    )
+    end, _ = code(out, words, before, base)
+    blocks = {place // BLOCK for place in np.flatnonzero(words != before).tolist()}
+    assert end <= len(blocks) * (BLOCK + 1) * WORD
+    assert end >= len(blocks) * (HEAD_BYTES + 1)
+    assert decode(out, end, told)
+    assert told[base:].tolist() == words.tolist() and not told[:base].any()
 
 
 @compiling
@@ -331,6 +380,37 @@ def test_a_fresh_sample_that_says_nothing_new_takes_one_bit(tmp_path: Path) -> N
         assert written(session) == one
         session.sample(1, pressure=3)
         assert written(session) == one + 5
+
+
+@pytest.mark.parametrize("devices", [0, 1, 8, 9, 65])
+def test_whichever_of_so_many_devices_have_a_fresh_sample_it_is_read_back(
+    tmp_path: Path, devices: int
+) -> None:
+    """One that is as expected takes a bit, wherever its device stands; one that is not takes a block."""
+    many = {f"d{n}": device(f"d{n}") for n in range(devices)}
+    plan = Plan(replace(line(), devices=many, cells={}, handovers=(), text='[line]\nname = "pair"'))
+    runner, chance = Runner(plan), random.Random(devices)
+    ring = create(tmp_path / "ring", plan.hash, longest(plan), 1 << 20)
+    r, inputs, lived = recorder(plan, ring), runner.inputs, []
+    begin(r, runner.work, inputs, -1, 1)
+    writer, reader = RecordingWriter(tmp_path / "x.rec", describe(plan)), RingFileReader(ring)
+    bits = -(-devices // 8)
+    for scan in range(100):
+        fresh, at = [n for n in range(devices) if chance.random() < 0.1], ring.written
+        noisy = [n for n in fresh if chance.random() < 0.1]
+        for n in fresh:
+            inputs[plan.samples[n].base] += 1
+            inputs[plan.samples[n].first_raw] += 1
+            inputs[plan.samples[n].first_raw + 1] ^= n in noisy
+        record_scan(r, runner.work, inputs, scan)
+        lived.append(inputs[: plan.commands_base].tolist())
+        if fresh and not noisy:
+            assert ring.written - at <= 1 + 2 + bits + 1 + 4, "length, numbers, bits, CRC"
+    finish_recording(r, runner.work, inputs)
+    writer.write(reader.drain())
+    writer.close()
+    told = [t.inputs[: plan.commands_base].tolist() for t in RecordingReader(tmp_path / "x.rec")]
+    assert told == lived
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -17,18 +17,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cellrt.compiler.cache import prepare
 from cellrt.compiler.native import sleep_until_ns
 from cellrt.line.load import load_line
 from cellrt.packml import Command, State
 from cellrt.runtime.child import Order, Station
 from cellrt.runtime.region import Status, sections
-from cellrt.runtime.scan import loop_arguments, make_ready, power_up
+from cellrt.runtime.scan import loop_arguments, make_ready, power_up, shared_places
 from cellrt.scan.commands import Operation, Origin
 from cellrt.scan.events import Event
 from cellrt.scan.executive import behind, run_scans
 from cellrt.scan.latch import IO_HEAD, frame_words
 from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import longest
+from cellrt.scan.warm import CELL_BYTES, LOOP_BYTES
 from cellrt.shared import ringfile
 from cellrt.shared.memory import Region, create
 from cellrt.shared.queue import QueueWriter
@@ -63,6 +65,7 @@ class Scan:
         self.status[Status.SPEED_PPM] = 1_000_000
         self.status[Status.STOP] = 0
         self.runner, desk = make_ready(self.station)
+        self.desk = desk
         power_up(self.station, self.runner, desk)
         self.start_ns = int(self.status[Status.START_NS])
         arguments = loop_arguments(self.station, self.runner, desk)
@@ -168,6 +171,25 @@ class Stall:
         kinds = plan.assembly.types()
         row = kinds.index(plan.assembly.members[cell])
         scan.runner.entries[row] = ctypes.cast(self._entry, ctypes.c_void_p).value
+
+
+def test_scan_made_ready_knows_all_its_memory_and_all_machine_code(start: Start) -> None:
+    scan = start()
+    desk, work = scan.desk, scan.runner.work
+    data, code = desk.warm.data.tolist(), desk.warm.code.tolist()
+    arrays = (scan.runner.inputs, scan.runner.entries, work.image.words, work.outputs, desk.frame)
+    places = [a.ctypes.data for a in (*arrays, desk.recorder.before, desk.status)]
+    for at in [*places, *shared_places(desk)]:
+        assert any(begin <= at < end for begin, end in data), (
+            "head of an array or of what is shared"
+        )
+    loop = prepare(run_scans, *loop_arguments(scan.station, scan.runner, desk))
+    for at, size in [
+        (loop, LOOP_BYTES),
+        *((at, CELL_BYTES) for at in scan.runner.entries.tolist()),
+    ]:
+        for place in (at, at + size - 1):
+            assert any(begin <= place < end for begin, end in code)
 
 
 def test_stalled_scan_is_followed_by_what_is_still_due_and_counted_once(start: Start) -> None:

@@ -19,7 +19,7 @@ from cellrt.compiler.vectors import EIGHT, MANY, differ_eight, differ_many, emit
 from cellrt.wire import Ints
 
 IDLE = 64
-"""Bytes behind what is packed that may be touched."""
+"""Bytes from where it is packed to that may be touched."""
 SIGNATURE = types.int64(*[types.int64] * 4, types.boolean)
 Pack = Callable[[int, int, int, int, bool], int]
 
@@ -85,7 +85,7 @@ def test_words_are_packed_as_one_by_one_and_no_others_are_touched(
     data, codes = packed(ours[:count], was[:count])
     assert (told >> 32, told & (1 << 32) - 1) == (len(data), codes << 8)
     assert out.tobytes()[: len(data)] == data
-    assert not out[len(data) + IDLE :].any()
+    assert not out[IDLE:].any(), "no byte behind those that it may touch"
     assert now.tolist() == ours
     assert before.tolist() == ([*ours[:count], *was[count:]] if keep else was)
 

@@ -66,6 +66,20 @@ def load_acquire(builder: Any, address: Any) -> Any:
     return builder.load_atomic(_word(builder, address), "acquire", WORD_BYTES)
 
 
+@primitive(types.int64(types.int64))
+def load_relaxed(builder: Any, address: Any) -> Any:
+    """load_relaxed(address) -> word, read even where nobody asks for it, in no order with other reads.
+
+    Several of them wait for memory side by side; on ARM `load_acquire` waits one by one.
+    """
+    return emit_load_relaxed(builder, address)
+
+
+def emit_load_relaxed(builder: Any, address: Any) -> Any:
+    """`load_relaxed`, for whatever processor."""
+    return builder.load_atomic(_word(builder, address), "monotonic", WORD_BYTES)
+
+
 @primitive(types.void(types.int64, types.int64))
 def store_release(builder: Any, address: Any, value: Any) -> None:
     """store_release(address, value). Whoever sees the value sees all that was written before it."""
@@ -121,7 +135,10 @@ def emit_pause(builder: Any, machine: str) -> None:
 
 @primitive(types.void(types.int64))
 def prefetch(builder: Any, address: Any) -> None:
-    """prefetch(address): bring the cache line there near, to be read. An address where nothing is does no harm."""
+    """prefetch(address): bring the cache line there near, to be read.
+
+    An address where nothing is does no harm.
+    """
     octet, number = ir.IntType(8).as_pointer(), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [octet, number, number, number])
     function = builder.module.declare_intrinsic("llvm.prefetch.p0", (), kind)
@@ -186,33 +203,19 @@ FEATURES = _features()
 """What the processor has, as LLVM names it: "+avx,-avx512f,..."."""
 
 _CRC_64 = crc_instruction(platform.machine(), FEATURES)
-_CRC_8 = _CRC_64.replace("crc32.64.64", "crc32.32.8").replace("crc32cx", "crc32cb")
 CRC32C_IN_HARDWARE = bool(_CRC_64)
-"""Whether `crc32c_64` and `crc32c_8` may be compiled."""
-
-
-def _crc(builder: Any, name: str, crc: Any, word: Any, bits: int, wide: bool) -> Any:
-    """Call the instruction; on x86 the one of 64 bits has its CRC in 64, on ARM the octet's octet in 32."""
-    kind, half = ir.IntType(64 if wide else 32), ir.IntType(32)
-    data = builder.trunc(word, ir.IntType(bits)) if bits < 64 else word
-    if bits == 8 and "aarch64" in name:
-        data = builder.zext(data, half)
-    signature = ir.FunctionType(kind, [kind, data.type])
-    function = builder.module.declare_intrinsic(name, (), signature)
-    result = builder.call(function, [crc if wide else builder.trunc(crc, half), data])
-    return result if wide else builder.zext(result, _WORD)
+"""Whether `crc32c_64` may be compiled."""
 
 
 @primitive(types.int64(types.int64, types.int64))
 def crc32c_64(builder: Any, crc: Any, word: Any) -> Any:
     """crc32c_64(crc, word) -> the CRC-32C, neither begun nor ended, with eight octets more."""
-    return _crc(builder, _CRC_64, crc, word, 64, "x86" in _CRC_64)
-
-
-@primitive(types.int64(types.int64, types.int64))
-def crc32c_8(builder: Any, crc: Any, octet: Any) -> Any:
-    """crc32c_8(crc, octet) -> the same with one octet more."""
-    return _crc(builder, _CRC_8, crc, octet, 8, False)
+    kind = _WORD if "x86" in _CRC_64 else ir.IntType(32)  # ARM keeps the CRC in half a word
+    signature = ir.FunctionType(kind, [kind, _WORD])
+    function = builder.module.declare_intrinsic(_CRC_64, (), signature)
+    wide = kind is _WORD
+    result = builder.call(function, [crc if wide else builder.trunc(crc, kind), word])
+    return result if wide else builder.zext(result, _WORD)
 
 
 @primitive(types.void(types.int64, types.int64))

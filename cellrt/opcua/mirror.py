@@ -97,8 +97,8 @@ class Mirror:
     """
 
     def __init__(self, rows: Sequence[Row], line_words: int, wall_start_ns: int) -> None:
-        """`line_words`: a snapshot's, and what else is known of the line behind it. `rows` in any order, but those of
-        the server's own words last.
+        """`line_words`: a snapshot's, and what else is known of the line behind it. `rows` in any order,
+        but those of the server's own words last.
         """
         self.rows = tuple(rows)
         self.own = line_words

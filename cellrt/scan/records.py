@@ -105,11 +105,13 @@ def put_changes(
     Word k has the number `base` + k in the record; `behind` is where the last block written so far began.
     With `keep`, what is written is `before` from now on.
     """
-    ours, was, k = words.ctypes.data, before.ctypes.data, first
-    while k + EIGHT <= last:
-        if k + MANY <= last and not differ_many(ours + WORD * k, was + WORD * k):
-            k += MANY
-            continue
+    ours, was, k, mixed = words.ctypes.data, before.ctypes.data, first, first
+    while k + EIGHT <= last:  # what is before `mixed` is looked at by eight
+        if k >= mixed and k + MANY <= last:
+            if not differ_many(ours + WORD * k, was + WORD * k):
+                k += MANY
+                continue
+            mixed = k + MANY
         one, other = ours + WORD * k, was + WORD * k
         if differ_eight(one, other):
             at, behind = put_block(out, at, one, other, EIGHT, base + k, behind, keep)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cellrt.compiled import compiled
-from cellrt.compiler.native import load_acquire, prefetch, stack_address
+from cellrt.compiler.native import load_relaxed, prefetch, stack_address
 from cellrt.scan.clock import Clock, look
 from cellrt.shared.memory import LINE_BYTES
 from cellrt.wire import Ints
@@ -50,7 +50,8 @@ def know(warm: Warm, memory: object, shared: Sequence[int], loop: int, entries: 
     """Fill in what a scan touches: every array in `memory`, a tuple of tuples, the smallest first; of
     `shared` memory what lies at each address; machine code, that of the `loop` and that of the types' `entries`.
 
-    What is small is touched once more at the end, so that it is nearest.
+    What is small is touched once more at the end, so that it is nearest. Pieces beyond ROOM are left
+    out: first this second touch of the small, then the largest arrays.
     """
     arrays = sorted((array.ctypes.data, array.nbytes) for array in _arrays(memory))
     sizes = dict(arrays)  # of arrays that begin at one place the longest
@@ -81,7 +82,7 @@ def bring_near(warm: Warm, until_ns: int, now_ns: int, clock: Clock) -> int:
         if warm.data[n, 0] == 0 or now_ns >= until_ns - CALM_NS:
             break
         for at in range(warm.data[n, 0], warm.data[n, 1], LINE_BYTES):
-            seen |= load_acquire(at)
+            seen |= load_relaxed(at)
         now_ns = look(clock)
     return now_ns
 
