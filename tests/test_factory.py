@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,23 @@ def test_recipe_of_the_copied_line_is_each_copys(tmp_path: Path) -> None:
     header = describe(Plan(line))
     shutil.rmtree(tmp_path)
     assert recorded_line(header).cells == line.cells
+
+
+def test_line_copied_from_another_folder_has_its_recipes_from_there(tmp_path: Path) -> None:
+    one = load_line(station_with_recipes(tmp_path / "station"))
+    shutil.copytree(tmp_path / "station" / "recipes", tmp_path / "factory" / "recipes")
+    for stale in (tmp_path / "factory" / "recipes").iterdir():
+        stale.write_text(stale.read_text().replace("version = ", "version = 9"))
+    path = factory(tmp_path / "factory", 'file = "../station/station.toml"\ncount = 2\n')
+    path.write_text(path.read_text().replace("[copies]", 'recipes = "recipes"\n\n[copies]'))
+    line = load_line(path)
+    assert {n: r.version for n, r in recipes_of(line).items()} == {
+        n: r.version for n, r in recipes_of(one).items()
+    }
+    header = describe(Plan(line))
+    shutil.rmtree(tmp_path)
+    assert recorded_line(header).cells == line.cells
+    assert not tmp_path.exists() and not Path(tempfile.gettempdir(), "station").exists()
 
 
 def test_running_factory_is_shown_by_line(folder: Path) -> None:

@@ -6,7 +6,7 @@ name = "factory"
 period_ms = 10
 
 [copies]
-file = "smt_line.toml"            # beside this file
+file = "smt_line.toml"            # as seen from this file; its maps and recipes lie beside it
 count = 20
 params = { loader = { product = 4 } }     # what all copies have otherwise than the file
 ```
@@ -59,7 +59,14 @@ def load_copies(source: Source, path: Path, load: Callable[[Source, Path], LineS
     one = load(replace(copied, data=merged), path.parent / table.file)
     prefixes = tuple(f"line_{n:02}_" for n in range(1, table.count + 1))
     _check_ports(one, len(prefixes), source)
-    return replace(_multiplied(one, prefixes), path=path, text=source.text, copied=table.file)
+    recipes = str(Path(table.file).parent / one.recipes) if one.recipes else ""
+    return replace(
+        _multiplied(one, prefixes),
+        path=path,
+        text=source.text,
+        copied=table.file,
+        recipes=recipes,
+    )
 
 
 def _with_params(cell: Any, params: Mapping[str, Any]) -> Any:

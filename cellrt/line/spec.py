@@ -139,10 +139,10 @@ class LineSpec:
     """A line, ready to be planned. `unattended`: it may restart by itself when armed locally.
 
     `tasks` are those that the line file declares. No point of a device in `safety` may be forced.
-    `recipes` is the folder of its recipes, beside the line file; "" for none. From board to board the line
-    is planned to take `takt_s`; 0: not told. `copied` is the file, beside the line file, of which it is
-    copies; "" for none. `warnings` are lines to show to whoever starts it; `text` is the line file as it
-    was read.
+    `recipes` is the folder of its recipes, as seen from the folder of the line file; "" for none. From
+    board to board the line is planned to take `takt_s`; 0: not told. `copied` is the file, seen from the
+    same folder, of which it is copies; "" for none. `warnings` are lines to show to whoever starts it;
+    `text` is the line file as it was read.
     """
 
     name: str

@@ -45,8 +45,7 @@ class RecordingError(Exception):
 class Header:
     """What a recording is of.
 
-    `text` is the line file and `maps` its device maps and recipes, by the name that the line file gives
-    them; `modules` are the sources of its cells, by path. `code` is the fingerprint of each record type, made in this `environment`. `inputs` names the words
+    `text` is the line file and `maps` its device maps and recipes, by their paths as seen from its folder; `modules` are the sources of its cells, by path. `code` is the fingerprint of each record type, made in this `environment`. `inputs` names the words
     of the samples, `results` those of a scan's results, `tags` is (name, type, byte offset) of every tag in
     the image. What commands and forces go by: `cells` with the names of their steps, `parameters`,
     `terminals`, `tasks` by their periods in scans. `samples` are the recorder's rows. `start` is the number
@@ -183,14 +182,16 @@ def recorded_line(header: Header) -> LineSpec:
         raise RecordingError(f"the recording of {header.line} holds no line file; name the line")
     path = Path(header.path)
     search_beside(path)
-    with tempfile.TemporaryDirectory() as folder:
+    up = max((Path(name).parts.count("..") for name in header.maps), default=0)
+    with tempfile.TemporaryDirectory() as top:
+        folder = Path(top, *["line"] * up)  # so deep that all of it stays below `top`
         for name, text in {path.name: header.text, **header.maps}.items():
-            _write(Path(folder, name), text)
+            _write(folder / name, text)
         _bring_modules(header)
         try:
-            return replace(load_line(Path(folder, path.name)), path=path)
+            return replace(load_line(folder / path.name), path=path)
         finally:
-            sys.path[:] = [p for p in sys.path if p != str(Path(folder).resolve())]
+            sys.path[:] = [p for p in sys.path if p != str(folder.resolve())]
 
 
 def _bring_modules(header: Header) -> None:
@@ -278,14 +279,15 @@ def _map_texts(line: LineSpec) -> dict[str, str]:
         return {}
     text = (line.path.parent / line.copied).read_text() if line.copied else line.text
     devices, first = tomllib.loads(text).get("devices", {}), line.sim.prefixes[0]
+    beside = Path(line.copied).parent
     files = {
-        t["map"]: Path(line.devices[first + n].map.path).read_text() for n, t in devices.items()
+        str(beside / t["map"]): Path(line.devices[first + n].map.path).read_text()
+        for n, t in devices.items()
     }
     if line.copied:
         files[line.copied] = text
-    recipes = tomllib.loads(line.text)["line"].get("recipes", "")
-    paths = sorted((line.path.parent / recipes).glob("*.toml")) if recipes else []
-    return files | {f"{recipes}/{path.name}": path.read_text() for path in paths}
+    paths = sorted((line.path.parent / line.recipes).glob("*.toml")) if line.recipes else []
+    return files | {f"{line.recipes}/{path.name}": path.read_text() for path in paths}
 
 
 def _module_texts(plan: Plan) -> dict[str, str]:
