@@ -20,7 +20,8 @@ Told = dict[str, Any]
 class Timing:
     """A figure: its name, where a report has it, its unit and meaning. One without a unit is a count.
 
-    `high` is the end of its range, which begins at 0; with None it is the scan's or the task's period.
+    `high` is the end of its range, which begins at 0; with None it is the scan's or the task's period
+    on the wall.
     """
 
     name: str

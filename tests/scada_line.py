@@ -217,7 +217,11 @@ def open_house(note: Callable[[Deed], None] = lambda deed: None) -> Access:
 
 
 def server_of(
-    plan: Plan, access: Access | None = None, port: int = 0, budget: int = BUDGET
+    plan: Plan,
+    access: Access | None = None,
+    port: int = 0,
+    budget: int = BUDGET,
+    speed: float = 1.0,
 ) -> tuple[LineServer, FakeScan]:
     scan = FakeScan(plan)
     server = LineServer(
@@ -226,6 +230,7 @@ def server_of(
         access or open_house(),
         port,
         wall_start_ns=WALL_START_NS,
+        speed=speed,
         budget=budget,
     )
     return server, scan
@@ -233,10 +238,10 @@ def server_of(
 
 @contextlib.asynccontextmanager
 async def serving(
-    plan: Plan, budget: int = BUDGET, access: Access | None = None
+    plan: Plan, budget: int = BUDGET, access: Access | None = None, speed: float = 1.0
 ) -> AsyncIterator[Desk]:
     """A running server with its first snapshot, and a client."""
-    server, scan = server_of(plan, access, budget=budget)
+    server, scan = server_of(plan, access, budget=budget, speed=speed)
     await server.start()
     try:
         async with Client(f"opc.tcp://127.0.0.1:{server.port}") as client:

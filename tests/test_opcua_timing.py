@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from asyncua import ua
@@ -12,12 +14,16 @@ from scada_line import Desk, press_line, serving, watch
 
 from cellrt import report
 from cellrt.line.spec import INTERLOCKS, Policy, TaskSpec
-from cellrt.runtime.region import sections
+from cellrt.opcua.space import timing_base
+from cellrt.runtime.child import Order, Station
+from cellrt.runtime.region import Status, sections
+from cellrt.runtime.scada import Scada
 from cellrt.scan.histogram import BINS, count
 from cellrt.scan.meter import COUNTS, Count
 from cellrt.scan.plan import Plan
 from cellrt.shared.memory import Region, create
-from cellrt.timing import timing
+from cellrt.shared.triple import TripleWriter
+from cellrt.timing import SCAN, timing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,7 +39,7 @@ def plan_with_task() -> Plan:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def desk() -> AsyncIterator[Desk]:
-    async with serving(plan_with_task()) as desk:
+    async with serving(plan_with_task(), speed=SPEED) as desk:
         yield desk
 
 
@@ -87,7 +93,7 @@ async def test_task_shows_its_budget_and_how_it_fares(desk: Desk, region: Region
 
 
 async def test_times_have_units_and_ranges(desk: Desk) -> None:
-    period_us = desk.scan.plan.line.period_ns / 1e3
+    period_us = desk.scan.plan.line.period_ns / 1e3 / SPEED
     for identifier, unit, high in (
         ("/Diagnostics/Tasks/quick/ExecutionP99", "µs", period_us),
         ("/Diagnostics/Timing/LatenessP50", "µs", period_us),
@@ -96,6 +102,29 @@ async def test_times_have_units_and_ranges(desk: Desk) -> None:
         units = await desk.value(f"{identifier}.EngineeringUnits")
         assert units.DisplayName.Text == unit
         assert await desk.value(f"{identifier}.EURange") == ua.Range(0.0, high)
+
+
+async def test_slow_line_shows_its_times_though_snapshots_come_seldom(
+    desk: Desk, region: Region, tmp_path: Path
+) -> None:
+    """One snapshot a second, between looks at every tenth of it."""
+    plan = desk.scan.plan
+    region.section("status").words[Status.SPEED_PPM] = 10_000
+    order = Order("", region.fd, plan.hash, "", 0, str(tmp_path / "run"), "", 1, {})
+    (tmp_path / "run").mkdir()
+    scada = Scada(Station(order, plan, region))
+    snapshots = TripleWriter(region.section("snapshot-scada"))
+    shown = scada.server._mirror.views.words
+    at = timing_base(plan) + [figure.name for figure in SCAN].index("LatenessMax")
+    seen = []
+    for turn in range(30):
+        if turn % 10 == 3:
+            lateness_us = 90 + turn
+            count(region.section("lateness").words, lateness_us * 1000)
+            snapshots.publish(desk.scan.snapshot().words)
+        await scada.look(1000.0 + 0.1 * turn)
+        seen.append(round(float(shown.view(np.float64)[at])))
+    assert seen == [0] * 3 + [93] * 10 + [103] * 10 + [113] * 7
 
 
 async def test_who_watches_a_task_is_told_when_it_overruns_and_of_nothing_else(

@@ -82,17 +82,19 @@ class LineServer:
         port: int,
         *,
         wall_start_ns: int,
+        speed: float = 1.0,
         history_at: Path | None = None,
         budget: int = BUDGET,
     ) -> None:
         """Listens on `port`, 0 for any, of the host that `access` is for. `wall_start_ns` is the wall
-        time (ns since 1970) of logical time 0; `history_at` the file of history, None for memory.
+        time (ns since 1970) of logical time 0, `speed` the logical time per wall time; `history_at` the
+        file of history, None for memory.
         """
         host = f"[{access.host}]" if ":" in access.host else access.host
         endpoint = f"opc.tcp://{host}:{port}"
         self._plan = plan
         self._send = send
-        self._wall_start_ns = wall_start_ns
+        self._wall_start_ns, self._speed = wall_start_ns, speed
         self._budget = budget
         self._host = Host(access)
         self._history_at = history_at
@@ -120,7 +122,7 @@ class LineServer:
             assert await self._listener.register_namespace(PACKML_URI) == PACKML
             kept = frozenset(self._plan.line.opcua.history)
             nodes = Nodes(self._host, NAMESPACE)
-            space = Space(self._plan, nodes, self._send, self._figures, kept)
+            space = Space(self._plan, nodes, self._send, self._figures, kept, self._speed)
             self._build(space)
             self._serve(space)
         await self._listener.start()

@@ -60,6 +60,8 @@ class Space:
     figures: Told
     kept: frozenset[str] = frozenset()
     """Tags with a history."""
+    speed: float = 1.0
+    """Logical time per wall time."""
     rows: list[Row] = field(default_factory=list)
     writes: dict[ua.NodeId, Target] = field(default_factory=dict)
 
@@ -242,7 +244,7 @@ def _add_timings(
     space: Space, folder: ua.NodeId, place: int, figures: Sequence[Timing], period_ns: int
 ) -> None:
     for word, figure in enumerate(figures, place):
-        kind, high = (float if figure.unit else int), figure.high or period_ns / 1e3
+        kind, high = (float if figure.unit else int), figure.high or period_ns / 1e3 / space.speed
         space.add_word(folder, figure.name, word, kind, figure.doc, figure.unit, high)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import itertools
 import logging
+import math
 import resource
 import signal
 import sqlite3
@@ -40,8 +40,8 @@ from cellrt.wire import Ints
 
 MEMORY_BYTES = 4 << 30
 PUBLISH_S = 0.1
-TIME_EVERY = 10
-"""Publications from one look at how the line keeps its time to the next."""
+TIME_EVERY_S = 1.0
+"""From one look at how the line keeps its time to the next."""
 ANSWERS_S = 0.02
 LOST_S = 1.0
 """Snapshots that stay away for so long make every tag bad."""
@@ -65,7 +65,7 @@ class Scada:
         self._leaves = {leaf.path: leaf for leaf in station.plan.layout.tags()}
         self._snapshot: Snapshot | None = None
         self._now_ns = 0
-        self._seen_s = 0.0
+        self._seen_s, self._timed_s = 0.0, -math.inf
         order, start_ns = station.order, int(station.status[Status.START_NS])
         # Wall time at which logical time was 0, the clock of every source time stamp.
         wall_start_ns = time.time_ns() - (time.monotonic_ns() - start_ns if start_ns else 0)
@@ -84,6 +84,7 @@ class Scada:
             access,
             order.opcua_port,
             wall_start_ns=wall_start_ns,
+            speed=station.speed,
             history_at=history_at,
         )
         self.modbus: LineModbus | None = None
@@ -116,26 +117,30 @@ class Scada:
 
     async def publish(self) -> None:
         """The newest snapshot to whoever watches, ten times a second."""
-        for publication in itertools.count():
+        while True:
             self.station.region.beat(Role.SCADA)
-            now_s = time.monotonic()
-            if self._snapshots.take(self._frame):
-                snapshot = Snapshot.of(self.station.plan, self._frame.copy())
-                self._now_ns, self._seen_s = snapshot.now_ns, now_s
-                self._snapshot = snapshot
-                if self.modbus is not None:
-                    self.modbus.publish(snapshot)
-                if self._figures.take(self._told):
-                    self.server.count(self._told)
-                if publication % TIME_EVERY == 0:
-                    self.server.time(self._timing())
-                await self.server.publish(snapshot)
-            elif now_s - self._seen_s > LOST_S:
-                if self.modbus is not None:
-                    self.modbus.lose()
-                await self.server.lose()
+            await self.look(time.monotonic())
             self.put_down()
             await asyncio.sleep(PUBLISH_S)
+
+    async def look(self, now_s: float) -> None:
+        """Show the snapshot that has come, if one has; long after the last one, that there is none."""
+        if self._snapshots.take(self._frame):
+            snapshot = Snapshot.of(self.station.plan, self._frame.copy())
+            self._now_ns, self._seen_s = snapshot.now_ns, now_s
+            self._snapshot = snapshot
+            if self.modbus is not None:
+                self.modbus.publish(snapshot)
+            if self._figures.take(self._told):
+                self.server.count(self._told)
+            if now_s - self._timed_s >= TIME_EVERY_S:
+                self._timed_s = now_s
+                self.server.time(self._timing())
+            await self.server.publish(snapshot)
+        elif now_s - self._seen_s > LOST_S:
+            if self.modbus is not None:
+                self.modbus.lose()
+            await self.server.lose()
 
     def _timing(self) -> Ints:
         plan, region = self.station.plan, self.station.region
