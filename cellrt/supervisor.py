@@ -309,7 +309,7 @@ def _cannot_wait(plan: Plan) -> dict[str, list[str]]:
     """For each cell, those before it whose boards must go on to it until they have run out."""
     before: dict[str, list[str]] = {cell: [] for cell in plan.cells}
     for h in plan.line.handovers:
-        before[_cell(h.downstream)].append(_cell(h.upstream))
+        before[h.taker].append(h.giver)
 
     def above(cell: str, seen: tuple[str, ...]) -> list[str]:
         new = [c for c in before[cell] if c not in seen]
@@ -317,10 +317,6 @@ def _cannot_wait(plan: Plan) -> dict[str, list[str]]:
 
     oven = {c for c in plan.cells if plan.line.cells[c].type.runs_out}
     return {cell: [c for c in above(cell, (cell,)) if c in oven] for cell in plan.cells}
-
-
-def _cell(port: str) -> str:
-    return port.partition(".")[0]
 
 
 def may_restart(plan: Plan, read: Read) -> bool:

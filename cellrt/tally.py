@@ -28,9 +28,7 @@ class Tally:
         self.departed: Counter[str] = Counter()
         self.forces: dict[str, Entry] = {}
         self.figures = Figures(plan.cells, before)
-        fed = {h.downstream.partition(".")[0] for h in plan.line.handovers}
-        feeding = {h.upstream.partition(".")[0] for h in plan.line.handovers}
-        self._first = feeding - fed
+        self._first = plan.line.first_cells
 
     def count(self, entry: Entry) -> None:
         """One more event."""

@@ -20,7 +20,7 @@ from cellrt.app.params import save
 from cellrt.app.refusals import UsageError
 from cellrt.app.run import Run
 from cellrt.app.simulate import VirtualLine
-from cellrt.app.view import plain_line, render
+from cellrt.app.view import lines_table, plain_line, render
 from cellrt.chronicle import Chronicle
 from cellrt.journal import Journal
 from cellrt.line.load import LineError, load_line
@@ -175,6 +175,31 @@ def test_running_factory_is_shown_by_line(folder: Path) -> None:
     for said in (screen.export_text(), plain_line(run)):
         assert f"{each} Stopped" in said and f"1 Held, {each - 1} Stopped" in said
         assert "line_03" in said and "line_03_outfeed" not in said
+
+
+def test_boards_of_a_line_are_those_of_the_cell_that_hands_on_to_none(folder: Path) -> None:
+    """Whatever the order in which its file has the cells."""
+    text = (folder / "print_station.toml").read_text()
+    head, *tables = text.split("[cells.")
+    magazine = next(n for n, table in enumerate(tables) if table.startswith("magazine]"))
+    tables.insert(0, tables.pop(magazine) + "\n")
+    (folder / "print_station.toml").write_text("[cells.".join([head, *tables]))
+    run = Run(Options(stations(folder, 2)))
+    assert run.line.last_cells >= {"line_01_magazine", "line_02_magazine"}
+    assert next(iter(run.line.cells)) == "line_01_magazine"
+    image, inputs = initial_image(run.plan), np.zeros(run.plan.input_words, np.int64)
+    for cell, boards in (
+        ("line_01_magazine", 41),
+        ("line_01_outfeed", 43),
+        ("line_02_magazine", 47),
+    ):
+        image.write(run.plan.layout.find(f"{cell}.unit.boards_out"), boards)
+    run.region = create(sections(run.plan), run.plan.hash)
+    run.snapshot = Snapshot.take(run.plan, image, inputs, 1, 10**7)
+    screen = Console(width=150, file=io.StringIO(), record=True)
+    screen.print(lines_table(run))
+    said = screen.export_text()
+    assert "41" in said and "47" in said and "43" not in said
 
 
 def test_parameters_of_copies_are_not_saved_into_their_file(folder: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from rich.text import Text
 from textual.widgets import DataTable, Static
 
+from cellrt.app.copies import Patient
 from cellrt.app.top import RATE_OVER_S, Rates, Sure, Top
 from cellrt.runtime.control import ControlError
 
@@ -16,6 +17,7 @@ def cell(name: str, **more: Any) -> dict[str, Any]:
     told = {
         "cell": name,
         "copy": "",
+        "last": False,
         "commander": "Remote",
         "mode": "Production",
         "state": "Execute",
@@ -121,7 +123,7 @@ async def test_key_asks_first_and_commands_only_after_a_yes(
 def factory(line: Line) -> Line:
     """Three lines of fifteen cells, one of them in trouble."""
     line.told["cells"] = [
-        cell(f"line_0{n}_cell_{k}", copy=f"line_0{n}", boards_out=n)
+        cell(f"line_0{n}_cell_{k}", copy=f"line_0{n}", boards_out=n if k == 7 else 99, last=k == 7)
         for n in (1, 2, 3)
         for k in range(15)
     ]
@@ -164,6 +166,35 @@ async def test_line_of_a_factory_opened_its_cells_are_commanded_and_it_is_left_a
         assert factory.asked == [{"do": "command", "cell": "line_02_cell_2", "command": "Start"}]
         await pilot.press("escape")
         assert table.row_count == 3 and table.cursor_row == 1
+
+
+async def test_line_that_is_shown_is_gone_with_its_factorys_next_start_it_is_left_again(
+    factory: Line,
+) -> None:
+    app = Top(factory.ask)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("down", "down", "enter")
+        factory.told["cells"] = [c for c in factory.told["cells"] if c["copy"] != "line_03"]
+        app.look()
+        await pilot.press("escape")
+        rows = [key.value for key in app.query_one(DataTable).rows]
+        assert rows == ["line_01", "line_02"]
+
+
+def test_look_that_took_long_is_not_soon_behind_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s, looked = [100.0], []
+
+    def look() -> None:
+        looked.append(now_s[0])
+        now_s[0] += 2.0
+
+    monkeypatch.setattr("cellrt.app.copies.time.monotonic", lambda: now_s[0])
+    patient = Patient(look)
+    for now_s[0] in (100.0, 103.0, 109.5, 110.5):
+        patient.look()
+    assert looked == [100.0, 110.5], "8 s behind one of 2 s"
 
 
 async def test_refusal_is_shown_and_the_screen_stays(line: Line) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.text import Text
 
@@ -27,6 +28,22 @@ MANY_DEVICES = 16
 PATIENCE = 4.0
 """So many times what a look took, on both sides, passes before the next one: a line has other things to do
 than to be looked at."""
+
+
+class Patient:
+    """Looks when it is asked to, but not so soon behind a look that took long."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look = look
+        self._next_s = 0.0
+
+    def look(self) -> None:
+        """Look, if it is time."""
+        began_s = time.monotonic()
+        if began_s >= self._next_s:
+            self._look()
+            now_s = time.monotonic()
+            self._next_s = now_s + PATIENCE * (now_s - began_s)
 
 
 def states(of_cells: Iterable[State]) -> Text:

@@ -5,7 +5,6 @@ On a terminal a table that scrolls, since a line has more points than a screen h
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Footer, Static
 
-from cellrt.app.copies import MANY_DEVICES, PATIENCE, some
+from cellrt.app.copies import MANY_DEVICES, Patient, some
 from cellrt.runtime.control import ControlError
 
 LOOK_EVERY_S = 0.2
@@ -61,7 +60,6 @@ class Points(App[None]):
         super().__init__()
         self._look = look
         self._forced_only = False
-        self._next_look_s = 0.0
 
     def compose(self) -> ComposeResult:
         yield Static(id="devices")
@@ -72,15 +70,9 @@ class Points(App[None]):
         """Build the table once; look now and then every LOOK_EVERY_S."""
         for name in COLUMNS:
             self.query_one(DataTable).add_column(name, key=name)
-        self._look_in_turn()
-        self.set_interval(LOOK_EVERY_S, self._look_in_turn)
-
-    def _look_in_turn(self) -> None:
-        began_s = time.monotonic()
-        if began_s >= self._next_look_s:
-            self.look()
-            now_s = time.monotonic()
-            self._next_look_s = now_s + PATIENCE * (now_s - began_s)
+        patient = Patient(self.look)
+        patient.look()
+        self.set_interval(LOOK_EVERY_S, patient.look)
 
     def look(self) -> None:
         """Ask the line, and write each point's row in its place, so that the cursor stays."""

@@ -6,7 +6,6 @@ looked at are a program of their own with rich alone. Of a factory it shows the 
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import Any, ClassVar, Protocol
 
@@ -17,7 +16,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Label, Static
 
-from cellrt.app.copies import COLOURS, PATIENCE, devices, states
+from cellrt.app.copies import COLOURS, Patient, devices, states
 from cellrt.narrate import sentence, upper
 from cellrt.packml import State
 from cellrt.report import tasks_line
@@ -104,7 +103,6 @@ class Top(App[None]):
         self._rates = Rates()
         self._line: dict[str, Any] = {}
         self._copy = ""
-        self._next_look_s = 0.0
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
@@ -119,15 +117,9 @@ class Top(App[None]):
         table = self.query_one(DataTable)
         for name in COLUMNS:
             table.add_column(name, key=name)
-        self._look_in_turn()
-        self.set_interval(LOOK_EVERY_S, self._look_in_turn)
-
-    def _look_in_turn(self) -> None:
-        began_s = time.monotonic()
-        if began_s >= self._next_look_s:
-            self.look()
-            now_s = time.monotonic()
-            self._next_look_s = now_s + PATIENCE * (now_s - began_s)
+        patient = Patient(self.look)
+        patient.look()
+        self.set_interval(LOOK_EVERY_S, patient.look)
 
     def look(self) -> None:
         """Ask the line, and show what it says."""
@@ -197,7 +189,8 @@ class Top(App[None]):
         if left:
             self._go_to("")
             lines = list(dict.fromkeys(c["copy"] for c in rows))
-            self.query_one(DataTable).move_cursor(row=lines.index(left))
+            if left in lines:  # a factory may come back with fewer
+                self.query_one(DataTable).move_cursor(row=lines.index(left))
 
     def _go_to(self, copy: str) -> None:
         self._copy = copy
@@ -265,9 +258,10 @@ def _cell(c: dict[str, Any], rates: dict[str, float]) -> list[str | Text]:
 
 
 def _sum(name: str, cells: list[dict[str, Any]], rates: dict[str, float]) -> list[str | Text]:
-    """The row of a factory's line: what is unusual of its cells; its boards are its last cell's."""
+    """The row of a factory's line: what is unusual of its cells; its boards are those that leave it."""
     local = sum(c["commander"] == "Local" for c in cells)
     modes = {c["mode"] for c in cells}
+    last = [c for c in cells if c["last"]]
     stopped = [
         f"{c['cell'].removeprefix(name + '_')}: {c['first_out']}" for c in cells if c["first_out"]
     ]
@@ -278,8 +272,8 @@ def _sum(name: str, cells: list[dict[str, Any]], rates: dict[str, float]) -> lis
         states(State[upper(c["state"])] for c in cells),
         "",
         "",
-        str(cells[-1]["boards_out"]),
-        f"{rates[cells[-1]['cell']]:.0f}",
+        str(sum(c["boards_out"] for c in last)),
+        f"{sum(rates[c['cell']] for c in last):.0f}",
         Text(
             stopped[0] + (f", {len(stopped) - 1} more" if stopped[1:] else "") if stopped else "",
             style="red",

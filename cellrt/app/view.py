@@ -97,7 +97,8 @@ def lines_table(run: Run) -> Table:
     """A row for each line of a factory; `cellrt top` has the cells of each."""
     table = _table(run, "line", "cells", "boards")
     for name, cells in copies(run).items():
-        out = run.read(f"{cells[-1]}.unit.boards_out")
+        last = run.line.last_cells.intersection(cells)
+        out = sum(int(run.read(f"{cell}.unit.boards_out")) for cell in last)
         table.add_row(name, states(state_of(run, c) for c in cells), str(out))
     return table
 

@@ -97,9 +97,7 @@ def _multiplied(one: LineSpec, prefixes: tuple[str, ...]) -> LineSpec:
         for name, c in one.cells.items()
     }
     handovers = tuple(
-        HandoverSpec(
-            f"{p}{_cell(h.upstream)}>{p}{_cell(h.downstream)}", p + h.upstream, p + h.downstream
-        )
+        HandoverSpec(f"{p}{h.giver}>{p}{h.taker}", p + h.upstream, p + h.downstream)
         for p in prefixes
         for h in one.handovers
     )
@@ -116,7 +114,3 @@ def _multiplied(one: LineSpec, prefixes: tuple[str, ...]) -> LineSpec:
 def _moved(address: str, by: int) -> str:
     """An address whose port is so many higher."""
     return PORT.sub(lambda port: str(int(port[0]) + by), address)
-
-
-def _cell(port: str) -> str:
-    return port.partition(".")[0]

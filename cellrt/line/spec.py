@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
 
 from cellrt.cell import Cell
@@ -97,6 +98,16 @@ class HandoverSpec:
     upstream: str
     downstream: str
 
+    @property
+    def giver(self) -> str:
+        """The cell upstream."""
+        return self.upstream.partition(".")[0]
+
+    @property
+    def taker(self) -> str:
+        """The cell downstream."""
+        return self.downstream.partition(".")[0]
+
 
 @dataclass(frozen=True)
 class SimSpec:
@@ -163,6 +174,20 @@ class LineSpec:
     takt_s: float = 0.0
     tasks: Mapping[str, TaskSpec] = field(default_factory=dict)
     copied: str = ""
+
+    @cached_property
+    def first_cells(self) -> frozenset[str]:
+        """Cells that hand boards on and are handed none."""
+        return frozenset(self._feeding - {h.taker for h in self.handovers})
+
+    @cached_property
+    def last_cells(self) -> frozenset[str]:
+        """Cells that hand boards to no other cell."""
+        return frozenset(self.cells.keys() - self._feeding)
+
+    @property
+    def _feeding(self) -> set[str]:
+        return {h.giver for h in self.handovers}
 
     def copy_of(self, name: str) -> str:
         """Which copy a cell or device is of, `line_03`; "" where the line is no copies."""

@@ -194,7 +194,9 @@ class ControlServer:
         line, devices = self._brain.plan.line, list(self._brain.plan.devices)
         of = [d for d in devices if device in (None, d, line.copy_of(d))]
         if not of and device is not None:
-            raise ControlError(_unknown("device", device, devices))
+            lines = dict.fromkeys(filter(None, map(line.copy_of, devices)))
+            what = "device or line" if lines else "device"
+            raise ControlError(_unknown(what, device, [*lines, *devices]))
         self._brain.drain()
         return {"points": points(self._brain, of)}
 

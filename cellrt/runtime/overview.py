@@ -40,6 +40,7 @@ def _cell(brain: Brain, narrator: Narrator, cell: str) -> Row:
     return {
         "cell": cell,
         "copy": brain.plan.line.copy_of(cell),
+        "last": cell in brain.plan.line.last_cells,
         "commander": words(Control(int(read(f"{cell}.unit.commander")))),
         "mode": words(Mode(int(read(f"{cell}.unit.mode")))),
         "state": words(state),
