@@ -68,7 +68,6 @@ class Space:
     def __post_init__(self) -> None:
         plan = self.plan
         self._image = image_base(plan) * WORD
-        self._parameters = {leaf.path: n for n, leaf in enumerate(plan.parameters)}
         self._good = {
             leaf.path: SNAPSHOT_HEAD + plan.samples[number].base + 1
             for number, _, _, _, leaf in plan.joined(Role.INPUT)
@@ -86,7 +85,7 @@ class Space:
 
     def add_tag(self, parent: ua.NodeId, path: str, tag: Field) -> None:
         """A tag with its unit and range; a parameter may be written."""
-        limits, number = eu_range(tag), self._parameters.get(path)
+        limits, number = eu_range(tag), self.plan.parameter_of.get(path)
         kind = ObjectIds.AnalogUnitType if tag.unit else ObjectIds.BaseDataVariableType
         if limits:
             kind = ObjectIds.AnalogItemType

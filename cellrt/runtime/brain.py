@@ -66,6 +66,7 @@ class Brain:
         goal, restarts, restarted_ns = map(int, kept)
         self.supervisor.resume(GOALS[goal], restarts, restarted_ns)
         self._pushed_ns = time.monotonic_ns()
+        self._unsent: deque[list[int]] = deque()
         operator = Commander(epoch, Origin.OPERATOR, first)
         self._operator = Sender(section("commands-brain"), operator, self.plan, self.read)
         self._retained_at = run_dir.parent / "retained.json"
@@ -104,12 +105,20 @@ class Brain:
         if self.snapshot is None:
             return
         goal = self.supervisor.goal
-        for command in self.supervisor.decide(self.snapshot.now_ns, self.read):
-            self._operator.push(command)
-            self._pushed_ns = time.monotonic_ns()
+        commands = self.supervisor.decide(self.snapshot.now_ns, self.read)
         if goal is not self.supervisor.goal:
             self._log.warning("goal", was=goal.value, now=self.supervisor.goal.value)
+            self._unsent.clear()
+        self._unsent.extend(commands)
+        self._send_on()
         self._keep()
+
+    def _send_on(self) -> None:
+        """The supervisor's commands, in order. It gives each of them once, so one that finds no room
+        waits for it here."""
+        while self._unsent and self._operator.push(self._unsent[0]):
+            self._unsent.popleft()
+            self._pushed_ns = time.monotonic_ns()
 
     def _note_samples(self, snapshot: Snapshot) -> None:
         """Which devices have sent something since the snapshot before."""
@@ -125,8 +134,9 @@ class Brain:
         return (self.snapshot.monotonic_ns - self._heard[sample.device.name][1]) / 1e9
 
     def pursue(self, goal: Goal) -> None:
-        """What an operator wants of the line."""
+        """What an operator wants of the line; what was yet to be sent for the last goal is not."""
         self.supervisor.pursue(goal)
+        self._unsent.clear()
         self._keep()
         self._pushed_ns = time.monotonic_ns()
 
@@ -140,7 +150,7 @@ class Brain:
     def reached(self) -> bool:
         """The goal is reached, as a snapshot shows that is younger than the last command."""
         snapshot = self.snapshot
-        if snapshot is None or snapshot.monotonic_ns <= self._pushed_ns:
+        if snapshot is None or self._unsent or snapshot.monotonic_ns <= self._pushed_ns:
             return False
         return self.supervisor.reached(self.read)
 
@@ -196,6 +206,7 @@ class Brain:
     def _new_epoch(self, epoch: int, t_ns: int) -> None:
         """A scan began anew: what it was told before holds no longer, and nothing starts by itself."""
         self.supervisor.commander.epoch = epoch
+        self._unsent.clear()
         self._operator.new_epoch(epoch)
         if epoch > 1:
             self.supervisor.fall(t_ns)

@@ -171,16 +171,16 @@ class ControlServer:
         return self._accepted(answer, f"{cell} {command}")
 
     async def _do_write(self, tag: str, value: bool | float) -> dict[str, Any]:
-        parameters = [p.path for p in self._brain.plan.parameters]
-        if tag not in parameters:
-            raise ControlError(_unknown("parameter", tag, parameters))
+        numbers = self._brain.plan.parameter_of
+        if tag not in numbers:
+            raise ControlError(_unknown("parameter", tag, list(numbers)))
         if not math.isfinite(value):
             raise ControlError(f"{tag} = {value}: needs a number")
-        kind = self._brain.plan.parameters[parameters.index(tag)].field.kind
+        number = numbers[tag]
+        kind = self._brain.plan.parameters[number].field.kind
         if kind is not float and value != int(value):
             raise ControlError(f"{tag} = {value}: needs a whole number")
         bits = int(np.float64(value).view(np.int64)) if kind is float else int(value)
-        number = parameters.index(tag)
         answer = await self._brain.send(Operation.PARAMETER, number, bits)
         if answer is Refusal.UNFIT:
             why = misfit(self._brain.plan, self._brain.read, number, bits)

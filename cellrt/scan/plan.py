@@ -207,6 +207,11 @@ class Plan:
         return tuple(t for t in self.layout.tags() if t.field.role is Role.PARAMETER)
 
     @cached_property
+    def parameter_of(self) -> Mapping[str, int]:
+        """The number of a parameter, by tag."""
+        return {leaf.path: n for n, leaf in enumerate(self.parameters)}
+
+    @cached_property
     def retained(self) -> tuple[Leaf, ...]:
         """Tags that survive a crash and a power cut."""
         return tuple(t for t in self.layout.tags() if t.field.retain)
