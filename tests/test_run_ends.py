@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -10,12 +11,21 @@ import socketserver
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from running import LIMIT_S, STATION, Field, RunningLine, free_port, running
+from running import CELLRT, LIMIT_S, STATION, Field, RunningLine, free_port, running
 from running import devices as served_devices
 
+from cellrt.app.options import Options
+from cellrt.app.run import BRAIN_GONE_S, Run
 from cellrt.packml import State
+from cellrt.runtime.child import Order
+from cellrt.runtime.control import ControlError
+from cellrt.runtime.region import Status, sections
+from cellrt.runtime.watcher import TICK_S
+from cellrt.shared.memory import Role, create
 
 pytestmark = pytest.mark.real_time
 
@@ -143,3 +153,86 @@ def test_second_signal_stops_at_once_and_the_next_run_takes_up_the_boards(tmp_pa
         beat = field.heartbeat("coupler")
         assert beat != 0 and beat == field.heartbeat("coupler"), "nobody writes to it any more"
         field.close()
+
+
+IMPATIENT = "import cellrt.app.run as run; run.BRAIN_GONE_S = run.BRAIN_BACK_S = 0.5\n"
+GONE = "brain does not answer: the line was stopped without a drain"
+
+
+def test_brain_stands_still_while_the_line_is_to_end_it_ends_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("running.CELLRT", (*CELLRT[:2], IMPATIENT + CELLRT[2]))
+    with running(tmp_path, STATION, "--sim", "--speed", 10) as line:
+        line.wait(lambda: State.EXECUTE in line.states(), "a cell in Execute")
+        os.kill(line.pid(Role.BRAIN), signal.SIGSTOP)
+        line.process.send_signal(signal.SIGINT)
+        assert line.process.wait(LIMIT_S) == 2, line.account()
+        assert line.report()["host"]["told"].count(GONE) == 1
+        assert GONE in line.told()
+
+
+class Clock:
+    """Time that passes while the watcher rests."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def rest(self) -> None:
+        self.now_s += TICK_S
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("cellrt.app.run.time", clock)
+    return clock
+
+
+def run_without_brain(tmp_path: Path, clock: Clock, scans: int) -> Run:
+    """A run of one second whose scan has done so many, and that has no processes."""
+    at_work = Run(Options(STATION, duration_s=1.0))
+    at_work.region = create(sections(at_work.plan), at_work.plan.hash)
+    at_work.status[[Status.FIRST_SCAN_NS, Status.SCAN, Status.SCANS]] = scans > 0, scans, scans
+    at_work.order = Order(
+        str(STATION), at_work.region.fd, at_work.plan.hash, "", 0, str(tmp_path / "run"), "", 1, {}
+    )
+    at_work.watcher = SimpleNamespace(watch=list, rest=clock.rest)  # type: ignore[assignment]
+    return at_work
+
+
+def test_brain_never_comes_run_is_given_up_once_and_not_after_twice_the_time(
+    tmp_path: Path, clock: Clock
+) -> None:
+    run = run_without_brain(tmp_path, clock, scans=200)
+    began_s = clock.now_s
+    assert (run._live(), run._drain()) == (0, 2)
+    assert run.told == [GONE]
+    assert BRAIN_GONE_S < clock.now_s - began_s < BRAIN_GONE_S + 1.0
+
+
+def test_brain_goes_while_the_line_is_drained_it_is_waited_for_though_the_drain_took_its_time(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_without_brain(tmp_path, clock, scans=200)
+    drain_s = run.drain_s + 5.0
+
+    def answer(path: Path, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        if clock.now_s > 1000.0 + drain_s - 10.0:
+            raise ControlError("gone")
+        return {"goal": "stop", "reached": False}
+
+    monkeypatch.setattr("cellrt.app.run.ask", answer)
+    assert (run._live(), run._drain()) == (0, 2)
+    assert run.told == [GONE]
+    assert clock.now_s - 1000.0 > drain_s
+
+
+def test_nothing_has_been_scanned_end_waits_for_nobody(tmp_path: Path, clock: Clock) -> None:
+    run = run_without_brain(tmp_path, clock, scans=0)
+    run.stops = 1
+    assert (run._live(), run._drain()) == (0, 0)
+    assert not run.told and clock.now_s == 1000.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -59,6 +60,7 @@ class Run:
         self.snapshot: Snapshot | None = None
         self.brain: dict[str, Any] = {}
         self._heard_s = 0.0
+        self._brain_wanted_s = math.inf
         self.began_ns = report.process_began_ns()
         self.steal = report.steal_ticks()
 
@@ -73,8 +75,7 @@ class Run:
                 self.watcher = Watcher(self.region, self.order, self._roles(), log)
                 try:
                     self.watcher.start()
-                    code = self._live()
-                    self._drain()
+                    code = max(self._live(), self._drain())
                 except LineFailed as failure:
                     self.told.append(str(failure))
                     self.stops, code = 2, 2  # there is nothing to wait for
@@ -90,11 +91,12 @@ class Run:
         return [*roles, Role.DEVICES] if self.options.sim else roles
 
     def _live(self) -> int:
-        """Until the duration is over, a signal comes, or --strict is not met.
+        """Until the duration is over, a signal comes, or --strict is not met; the exit code.
 
-        Not before brain has come: a run without it would have no journal.
+        A duration is over when brain has come, or has not come for BRAIN_GONE_S more: a run without it
+        has no journal.
         """
-        started, strict, over_s = not self.options.start, self.options.strict, 0.0
+        started, strict = not self.options.start, self.options.strict
         while self.stops == 0:
             self._look()
             if self.snapshot and not started and self._ask(do="pursue", goal="run"):
@@ -105,39 +107,43 @@ class Run:
                     return 2
                 strict = False
             wanted_s = self.options.duration_s
-            if wanted_s and self.ran_s() >= wanted_s:
-                over_s = over_s or time.monotonic()
-                if self.brain or self._brain_gone(over_s):
-                    break
+            if wanted_s and self.ran_s() >= wanted_s and (self.brain or self._brain_gone()):
+                break
             self.watcher.rest()
         return 0
 
-    def _drain(self) -> None:
-        """Work in the machines ends, then the cells go to Stopped; a second signal cuts that short."""
-        asked, began_s = False, time.monotonic()
-        until_s = began_s + self.drain_s / self.options.speed + 5.0
-        while self.stops < 2 and time.monotonic() < until_s and self.snapshot:
-            self._look()
-            if self._brain_gone(began_s):
+    def _drain(self) -> int:
+        """Work in the machines ends, then the cells go to Stopped; a second signal cuts that short.
+
+        The exit code: 2 for a line whose brain does not answer, by which alone it is drained.
+        """
+        until_s = math.inf
+        while self.stops < 2 and self._scanned:
+            if self._brain_gone():
                 self.told.append("brain does not answer: the line was stopped without a drain")
-                return
-            asked = asked or self._ask(do="pursue", goal="stop")
-            if asked and self.brain.get("goal") == "stop" and self.brain.get("reached"):
-                return
+                return 2
+            if self._look():
+                drained = self.brain["goal"] == "stop" and self.brain["reached"]
+                if drained or time.monotonic() > until_s:
+                    break
+                if until_s == math.inf and self._ask(do="pursue", goal="stop"):
+                    until_s = time.monotonic() + self.drain_s / self.options.speed + 5.0
             self.watcher.rest()
+        return 0
 
     @property
     def drain_s(self) -> float:
         """Logical time that a stop may take before it is made short."""
         return STARTS_STOPPING_S + max(c.type.finish_s for c in self.line.cells.values())
 
-    def _look(self) -> None:
-        """Look after the processes, and at what the line does."""
+    def _look(self) -> bool:
+        """Look after the processes, and at what the line does; whether brain has answered."""
         self.told += self.watcher.watch()
         if TripleReader(self.region.section("snapshot-watch")).take(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
-        self._ask(do="status")
+        answered = self._ask(do="status")
         self.show(self)
+        return answered
 
     def _ask(self, **request: Any) -> bool:
         try:
@@ -148,9 +154,11 @@ class Run:
             self.brain, self._heard_s = answer, time.monotonic()
         return True
 
-    def _brain_gone(self, since_s: float) -> bool:
-        """Brain has said nothing for long, counted from `since_s` on at the earliest."""
-        return time.monotonic() - max(since_s, self._heard_s) > BRAIN_GONE_S
+    def _brain_gone(self) -> bool:
+        """Brain has said nothing for BRAIN_GONE_S, which count from the first question on: the run is to end."""
+        now_s = time.monotonic()
+        self._brain_wanted_s = min(self._brain_wanted_s, now_s)
+        return now_s - max(self._brain_wanted_s, self._heard_s) > BRAIN_GONE_S
 
     def _unmet(self) -> str | None:
         """What --strict asks for and the line does not have; None as long as there was no time for it."""
@@ -172,10 +180,7 @@ class Run:
         self.watcher.stop((Role.IO,), REST_ENDS_S)
         heard = self._hear_brain_out()
         self.watcher.stop((Role.BRAIN, Role.SCADA, Role.DEVICES), REST_ENDS_S)
-        scanned = self.status[Status.SCANS] > 0
-        if (
-            heard or not scanned
-        ):  # then brain has put all of the ring to disk, or there is nothing in it
+        if heard or not self._scanned:  # all of the ring is on disk, or there is nothing in it
             Path(self.order.ring).unlink(missing_ok=True)
         if TripleReader(self.region.section("snapshot-watch")).take(self._frame):
             self.snapshot = Snapshot.of(self.plan, self._frame)
@@ -241,6 +246,10 @@ class Run:
     def status(self) -> Ints:
         """Words of the section `status`."""
         return self.region.section("status").words
+
+    @property
+    def _scanned(self) -> bool:
+        return bool(self.status[Status.SCANS] > 0)
 
     @property
     def control_path(self) -> Path:
