@@ -155,7 +155,10 @@ class Run:
         return True
 
     def _brain_gone(self) -> bool:
-        """Brain has said nothing for BRAIN_GONE_S, which count from the first question on: the run is to end."""
+        """Brain has said nothing for BRAIN_GONE_S, which count from the first question on.
+
+        It is asked as soon as the run is to end, and not before.
+        """
         now_s = time.monotonic()
         self._brain_wanted_s = min(self._brain_wanted_s, now_s)
         return now_s - max(self._brain_wanted_s, self._heard_s) > BRAIN_GONE_S

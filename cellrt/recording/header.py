@@ -45,11 +45,13 @@ class RecordingError(Exception):
 class Header:
     """What a recording is of.
 
-    `text` is the line file and `maps` its device maps and recipes, by their paths as seen from its folder; `modules` are the sources of its cells, by path. `code` is the fingerprint of each record type, made in this `environment`. `inputs` names the words
-    of the samples, `results` those of a scan's results, `tags` is (name, type, byte offset) of every tag in
-    the image. What commands and forces go by: `cells` with the names of their steps, `parameters`,
-    `terminals`, `tasks` by their periods in scans. `samples` are the recorder's rows. `start` is the number
-    of the first byte that the recording has of its ring.
+    `text` is the line file and `maps` its device maps and recipes, by their paths as seen from its
+    folder; `modules` are the sources of its cells, by path. `code` is the fingerprint of each record
+    type, made in this `environment`. `inputs` names the words of the samples, `results` those of a
+    scan's results, `tags` is (name, type, byte offset) of every tag in the image. What commands and
+    forces go by: `cells` with the names of their steps, `parameters`, `terminals`, `tasks` by their
+    periods in scans. `samples` are the recorder's rows. `start` is the number of the first byte that
+    the recording has of its ring.
     """
 
     format: int
