@@ -165,11 +165,14 @@ def test_brain_stands_still_while_the_line_is_to_end_it_ends_and_says_so(
     monkeypatch.setattr("running.CELLRT", (*CELLRT[:2], IMPATIENT + CELLRT[2]))
     with running(tmp_path, STATION, "--sim", "--speed", 10) as line:
         line.wait(lambda: State.EXECUTE in line.states(), "a cell in Execute")
+        ring = Path(line.order["ring"])
         os.kill(line.pid(Role.BRAIN), signal.SIGSTOP)
         line.process.send_signal(signal.SIGINT)
         assert line.process.wait(LIMIT_S) == 2, line.account()
         assert line.report()["host"]["told"].count(GONE) == 1
         assert GONE in line.told()
+        assert ring.exists(), "what brain did not put to disk is there for the next run"
+        ring.unlink()
 
 
 class Clock:
