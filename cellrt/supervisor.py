@@ -33,8 +33,16 @@ FIRST_RULE = 1
 """First-out of a cell whose inputs were not good: that is every cell's first rule."""
 
 AT_REST = (State.STOPPED, State.ABORTED)
-AT_WORK = (State.EXECUTE, State.SUSPENDING, State.SUSPENDED, State.UNSUSPENDING)
-"""A cell that waits for boards works."""
+AT_WORK = (
+    State.EXECUTE,
+    State.SUSPENDING,
+    State.SUSPENDED,
+    State.UNSUSPENDING,
+    State.HOLDING,
+    State.HELD,
+    State.UNHOLDING,
+)
+"""A cell that waits for boards works; so does one that is held: it was started."""
 
 LOOKS_AT = ("state", "state_since_ns", "mode", "commander", "first_out", "io_good")
 """What it reads of a unit."""

@@ -14,7 +14,7 @@ import pytest
 from blows import Beaten
 from smt import OUT, TOLD, accounted, changed, started, warm
 
-from cellrt.packml import State
+from cellrt.packml import Command, State
 
 SOAK = os.environ.get("CELLRT_SOAK") == "1"
 SEEDS = range(200) if SOAK else (7, 9)
@@ -87,6 +87,17 @@ def test_suspended_when_run_was_asked_a_lost_device_wants_a_person(beaten: Beate
     beaten.cut_off("transport", False, 2.0)
     beaten.run(10.0)
     assert beaten.line.state("unload") is State.ABORTED
+
+
+def test_held_when_run_was_asked_a_lost_device_wants_a_person(beaten: Beaten) -> None:
+    beaten.line.command("loader", Command.HOLD)
+    beaten.run(5.0)
+    assert beaten.line.state("loader") is State.HELD
+    beaten.mend()
+    beaten.run(1.0)
+    beaten.cut_off("transport", False, 2.0)
+    beaten.run(10.0)
+    assert beaten.line.state("loader") is State.ABORTED
 
 
 def test_unread_board_pushed_off_is_rejected_to_plant_and_journal(beaten: Beaten) -> None:
