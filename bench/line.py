@@ -1,6 +1,7 @@
 """What the SMT line does on this machine: `python -m bench.line`. All times are logical but where said.
 
 From cold, the oven's warm-up included, until 50 boards are through; then eight hours, twice, with one seed.
+`--day` has twenty such lines, the factory, work for 24 hours in one scan.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.places import FACTORY, SMT_LINE
 from cellrt.app.simulate import VirtualLine
 from cellrt.line.load import load_line
 from cellrt.report import steal_ticks
 from cellrt.supervisor import Goal
 
-LINE = Path(__file__).parents[1] / "cells" / "smt_line.toml"
 S_NS = 1_000_000_000
 BOARDS = 50
-SHIFT_S = 8 * 3600.0
+SHIFT_S, DAY_S = 8 * 3600, 24 * 3600
 OUT = ("stored", "rejected", "rework", "scrapped")
 
 
@@ -40,7 +41,7 @@ def conserved(line: VirtualLine) -> bool:
 
 def from_cold() -> dict[str, Any]:
     """Line up, boards through, takt and how near it comes to its slowest machine."""
-    line = VirtualLine(load_line(LINE))
+    line = VirtualLine(load_line(SMT_LINE))
     line.pursue(Goal.RUN)
     times: list[float] = []
     while len(times) < BOARDS and line.now_ns < 4 * 3600 * S_NS:
@@ -59,12 +60,12 @@ def from_cold() -> dict[str, Any]:
     }
 
 
-def shift() -> dict[str, Any]:
-    """Eight hours in the twin."""
-    line = VirtualLine(load_line(LINE))
+def worked(path: Path, for_s: int) -> dict[str, Any]:
+    """So long in the twin, of any line."""
+    line = VirtualLine(load_line(path))
     line.pursue(Goal.RUN)
     began_s = time.perf_counter()
-    for _ in line.run(round(SHIFT_S * S_NS)):
+    for _ in line.run(for_s * S_NS):
         pass
     took_s = time.perf_counter() - began_s
     return {
@@ -72,7 +73,8 @@ def shift() -> dict[str, Any]:
         "in_line": line.census()["in_line"],
         "conserved": conserved(line),
         "hashes": (line.twin.runner.image.hash(), line.journal.hash()),
-        "speed": round(SHIFT_S / took_s),
+        "took_s": round(took_s, 1),
+        "speed": round(for_s / took_s),
     }
 
 
@@ -80,10 +82,13 @@ def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shift", action="store_true", help="also eight hours, twice")
-    steal, told = steal_ticks(), {"from_cold": from_cold()}
-    if parser.parse_args().shift:
-        first, second = shift(), shift()
+    parser.add_argument("--day", action="store_true", help="also a day of the factory")
+    asked, steal, told = parser.parse_args(), steal_ticks(), {"from_cold": from_cold()}
+    if asked.shift:
+        first, second = worked(SMT_LINE, SHIFT_S), worked(SMT_LINE, SHIFT_S)
         told["shift"] = {**first, "deterministic": first["hashes"] == second["hashes"]}
+    if asked.day:
+        told["day"] = worked(FACTORY, DAY_S)
     print(json.dumps({**told, "steal_ticks": steal_ticks() - steal}, indent=2))
 
 

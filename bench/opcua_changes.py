@@ -76,6 +76,8 @@ async def subscribed(port: int, names: list[str]) -> AsyncIterator[Counter]:
             await made.subscribe_data_change(nodes[n : n + 1_000])
         session: Any = client.uaclient.session
         session._subscription_callbacks[made.subscription_id] = counter
+        # It hears nothing from now on, and would be taken for dead and made anew.
+        made.last_publish_at = None
         yield counter
 
 
