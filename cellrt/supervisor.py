@@ -43,6 +43,7 @@ AT_WORK = (
     State.UNHOLDING,
 )
 """A cell that waits for boards works; so does one that is held: it was started."""
+AT_END = (State.COMPLETING, State.COMPLETE)
 
 LOOKS_AT = ("state", "state_since_ns", "mode", "commander", "first_out", "io_good")
 """What it reads of a unit."""
@@ -201,8 +202,9 @@ class Supervisor:
         if changed is not None and not self._goes_round(changed):
             cells = sorted(changed, key=self._numbers.__getitem__)
         for cell in cells:
-            self._states[cell] = State(int(read(f"{cell}.unit.state")))
-            self._watch(cell, self._states[cell], read)
+            before, state = self._states.get(cell), State(int(read(f"{cell}.unit.state")))
+            self._states[cell] = state
+            self._watch(cell, before, state, read)
         if self.goal is Goal.RUN and self._has_fallen(self._states, read):
             self.fall(now_ns)
         if self.goal is Goal.RECOVER and self._may_restart(now_ns, self._states, read):
@@ -243,9 +245,13 @@ class Supervisor:
         }
         return all(state in ends[self.goal] for state in states)
 
-    def _watch(self, cell: str, state: State, read: Read) -> None:
-        """Remember who has worked or was in hand, and who is held by an interlock and not by a person."""
-        if state in AT_WORK or in_hand(cell, read):
+    def _watch(self, cell: str, before: State | None, state: State, read: Read) -> None:
+        """Remember who has worked or was in hand, and who is held by an interlock and not by a person.
+
+        Who completed has done what it was asked, and is reset where RUN is asked; but not when it fell.
+        """
+        fell = before in AT_END and state in (State.ABORTING, State.ABORTED)
+        if state in AT_WORK or fell or in_hand(cell, read):
             self._worked.add(cell)
         if state not in (State.HOLDING, State.HELD):
             self._held.discard(cell)

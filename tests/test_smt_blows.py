@@ -100,6 +100,17 @@ def test_held_when_run_was_asked_a_lost_device_wants_a_person(beaten: Beaten) ->
     assert beaten.line.state("loader") is State.ABORTED
 
 
+def test_oven_runs_out_when_run_was_asked_a_lost_device_wants_a_person(beaten: Beaten) -> None:
+    beaten.line.command("reflow", Command.COMPLETE)
+    beaten.run(5.0)
+    assert beaten.line.state("reflow") is State.COMPLETING
+    beaten.mend()
+    beaten.run(1.0)
+    beaten.cut_off("reflow", False, 2.0)
+    beaten.run(10.0)
+    assert beaten.line.state("reflow") is State.ABORTED
+
+
 def test_unread_board_pushed_off_is_rejected_to_plant_and_journal(beaten: Beaten) -> None:
     beaten.line.plant["printer.smeared"] = True
     beaten.run(60.0)
