@@ -43,7 +43,8 @@ AT_WORK = (
     State.UNHOLDING,
 )
 """A cell that waits for boards works; so does one that is held: it was started."""
-AT_END = (State.COMPLETING, State.COMPLETE)
+ENDING = (State.COMPLETING, State.COMPLETE, State.STOPPING)
+"""A cell that still does what it was asked to do before."""
 
 LOOKS_AT = ("state", "state_since_ns", "mode", "commander", "first_out", "io_good")
 """What it reads of a unit."""
@@ -248,9 +249,10 @@ class Supervisor:
     def _watch(self, cell: str, before: State | None, state: State, read: Read) -> None:
         """Remember who has worked or was in hand, and who is held by an interlock and not by a person.
 
-        Who completed has done what it was asked, and is reset where RUN is asked; but not when it fell.
+        Who completed or stopped has done what it was asked, and is reset where RUN is asked; but not when
+        it fell.
         """
-        fell = before in AT_END and state in (State.ABORTING, State.ABORTED)
+        fell = before in ENDING and state in (State.ABORTING, State.ABORTED)
         if state in AT_WORK or fell or in_hand(cell, read):
             self._worked.add(cell)
         if state not in (State.HOLDING, State.HELD):

@@ -100,10 +100,17 @@ def test_held_when_run_was_asked_a_lost_device_wants_a_person(beaten: Beaten) ->
     assert beaten.line.state("loader") is State.ABORTED
 
 
-def test_oven_runs_out_when_run_was_asked_a_lost_device_wants_a_person(beaten: Beaten) -> None:
-    beaten.line.command("reflow", Command.COMPLETE)
+@pytest.mark.parametrize(
+    ("command", "state"),
+    [(Command.COMPLETE, State.COMPLETING), (Command.STOP, State.STOPPING)],
+    ids=lambda e: e.name,
+)
+def test_oven_runs_out_when_run_was_asked_a_lost_device_wants_a_person(
+    beaten: Beaten, command: Command, state: State
+) -> None:
+    beaten.line.command("reflow", command)
     beaten.run(5.0)
-    assert beaten.line.state("reflow") is State.COMPLETING
+    assert beaten.line.state("reflow") is state
     beaten.mend()
     beaten.run(1.0)
     beaten.cut_off("reflow", False, 2.0)
