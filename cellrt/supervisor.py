@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from enum import Enum
 
+from cellrt.commander import Commander
 from cellrt.declared import all_interlocks
 from cellrt.interlock import Cause
 from cellrt.packml import Command, Control, Mode, State
-from cellrt.scan.commands import Operation, Origin
+from cellrt.scan.commands import Operation
 from cellrt.scan.plan import Plan
-
-EXPIRES_AFTER_NS = 5_000_000_000
-"""A command that no scan has taken by then is no longer meant."""
 
 SETTLED_NS = 2_000_000_000
 """How long a line that fell is left alone before it may start by itself."""
@@ -61,38 +58,6 @@ class Goal(Enum):
     RECOVER = "recover"  # it was to run and fell: to run again where nobody needs to be asked
     STOP = "stop"
     ABORT = "abort"
-
-
-@dataclass
-class Commander:
-    """Numbers commands. `number` is the last one given."""
-
-    epoch: int
-    origin: Origin
-    number: int = 0
-    last_event: int = 0
-
-    def command(
-        self,
-        operation: Operation,
-        target: int,
-        argument: int,
-        now_ns: int,
-        for_ns: int = EXPIRES_AFTER_NS,
-    ) -> list[int]:
-        """The eight words of a command that holds for `for_ns`."""
-        self.number += 1
-        expires_ns = now_ns + for_ns
-        return [
-            self.number,
-            self.origin,
-            operation,
-            target,
-            argument,
-            expires_ns,
-            self.last_event,
-            self.epoch,
-        ]
 
 
 _WAY: dict[Goal, dict[State, Command]] = {

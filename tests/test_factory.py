@@ -22,6 +22,7 @@ from cellrt.app.run import Run
 from cellrt.app.simulate import VirtualLine
 from cellrt.app.view import lines_table, plain_line, render
 from cellrt.chronicle import Chronicle
+from cellrt.commander import Commander
 from cellrt.journal import Journal
 from cellrt.line.load import LineError, load_line
 from cellrt.line.recipes import recipes_of
@@ -35,7 +36,7 @@ from cellrt.scan.plan import COMMANDS_A_SCAN, Plan
 from cellrt.scan.snapshot import Snapshot
 from cellrt.scan.tables import initial_image
 from cellrt.shared.memory import create
-from cellrt.supervisor import Commander, Goal, Supervisor
+from cellrt.supervisor import Goal, Supervisor
 from cellrt.twin import LOOK_EVERY
 
 CELLS = Path(__file__).parents[1] / "cells"

@@ -9,11 +9,12 @@ from scada_line import device, line_of
 from scan_bench import PERIOD_NS, Bench
 
 from cellrt import Cause, Cell, Input, Interlock, Output, Sequence, Step, always, safe, to
+from cellrt.commander import Commander
 from cellrt.line.spec import CellSpec
 from cellrt.packml import Command, Control, Mode, State
 from cellrt.scan.commands import Operation, Origin, Refusal
 from cellrt.scan.plan import OUTPUT_HEAD, Plan
-from cellrt.supervisor import Commander, Goal, Supervisor
+from cellrt.supervisor import Goal, Supervisor
 from cellrt.wire import Point, Wire
 
 UP, SPEED = OUTPUT_HEAD, OUTPUT_HEAD + 1

@@ -17,6 +17,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from scada_line import PERIOD_NS, WALL_START_NS, FakeScan, press_line
 
 from cellrt.audit import Deed
+from cellrt.commander import Commander
 from cellrt.line.modbus_map import ModbusMap, modbus_map
 from cellrt.line.spec import ModbusSpec
 from cellrt.modbus.server import ANSWERS, LineModbus
@@ -26,7 +27,6 @@ from cellrt.scan.events import Event
 from cellrt.scan.plan import Plan
 from cellrt.scan.runner import Runner
 from cellrt.scan.snapshot import MONOTONIC_NS, Snapshot
-from cellrt.supervisor import Commander
 
 LIMIT_S = 10.0
 MS = 1_000_000

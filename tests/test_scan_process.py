@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cellrt.commander import Commander
 from cellrt.compiler.cache import prepare
 from cellrt.compiler.native import sleep_until_ns
 from cellrt.line.load import load_line
@@ -36,7 +37,6 @@ from cellrt.shared.memory import Region, create
 from cellrt.shared.queue import QueueWriter
 from cellrt.shared.ring import RingReader
 from cellrt.shared.triple import TripleWriter
-from cellrt.supervisor import Commander
 from cellrt.tags import Scalar
 from cellrt.wire import Ints
 

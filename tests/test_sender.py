@@ -11,13 +11,13 @@ from scada_line import line_of
 from scan_bench import Bench
 
 from cellrt import Cell, Parameter
+from cellrt.commander import Commander
 from cellrt.line.spec import CellSpec
 from cellrt.runtime.sender import Sender, misfit
 from cellrt.scan.commands import Operation, Origin, Refusal, raw_bits
 from cellrt.scan.plan import Plan
 from cellrt.shared.memory import Section
 from cellrt.shared.queue import QueueReader, queue_bytes
-from cellrt.supervisor import Commander
 
 
 class Sieve(Cell):

@@ -79,25 +79,26 @@ def test_chain_stands_against_its_command_the_oven_aborts_and_says_so(beaten: Be
     assert beaten.line.state("reflow") is State.EXECUTE
 
 
+def wants_a_person(beaten: Beaten, cell: str, device: str) -> bool:
+    """RUN is asked anew, then the cell loses its device for a while: it is left aborted."""
+    beaten.mend()
+    beaten.run(1.0)
+    beaten.cut_off(device, False, 2.0)
+    beaten.run(10.0)
+    return beaten.line.state(cell) is State.ABORTED
+
+
 def test_suspended_when_run_was_asked_a_lost_device_wants_a_person(beaten: Beaten) -> None:
     """A cell that only waited for boards has worked, and is not started by itself."""
     assert beaten.line.state("unload") is State.SUSPENDED
-    beaten.mend()
-    beaten.run(1.0)
-    beaten.cut_off("transport", False, 2.0)
-    beaten.run(10.0)
-    assert beaten.line.state("unload") is State.ABORTED
+    assert wants_a_person(beaten, "unload", "transport")
 
 
 def test_held_when_run_was_asked_a_lost_device_wants_a_person(beaten: Beaten) -> None:
     beaten.line.command("loader", Command.HOLD)
     beaten.run(5.0)
     assert beaten.line.state("loader") is State.HELD
-    beaten.mend()
-    beaten.run(1.0)
-    beaten.cut_off("transport", False, 2.0)
-    beaten.run(10.0)
-    assert beaten.line.state("loader") is State.ABORTED
+    assert wants_a_person(beaten, "loader", "transport")
 
 
 @pytest.mark.parametrize(
@@ -111,11 +112,7 @@ def test_oven_runs_out_when_run_was_asked_a_lost_device_wants_a_person(
     beaten.line.command("reflow", command)
     beaten.run(5.0)
     assert beaten.line.state("reflow") is state
-    beaten.mend()
-    beaten.run(1.0)
-    beaten.cut_off("reflow", False, 2.0)
-    beaten.run(10.0)
-    assert beaten.line.state("reflow") is State.ABORTED
+    assert wants_a_person(beaten, "reflow", "reflow")
 
 
 def test_unread_board_pushed_off_is_rejected_to_plant_and_journal(beaten: Beaten) -> None:

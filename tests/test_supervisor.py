@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cellrt.commander import Commander
 from cellrt.line.load import load_line
 from cellrt.packml import State
 from cellrt.scan.commands import Origin
@@ -15,7 +16,6 @@ from cellrt.supervisor import (
     CALM_NS,
     RESTARTS_IN_A_ROW,
     SETTLED_NS,
-    Commander,
     Goal,
     Supervisor,
 )

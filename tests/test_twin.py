@@ -9,13 +9,14 @@ import pytest
 
 from cellrt.app.simulate import VirtualLine
 from cellrt.app.virtual import run_twin
+from cellrt.commander import Commander
 from cellrt.line.load import load_line
 from cellrt.line.spec import LineSpec
 from cellrt.packml import Command, State
 from cellrt.scan.commands import Operation, Origin
 from cellrt.scan.plan import Plan
 from cellrt.scan.runner import Runner
-from cellrt.supervisor import Commander, Goal
+from cellrt.supervisor import Goal
 from cellrt.twin import TwinError
 
 STATION = Path(__file__).parents[1] / "cells" / "print_station.toml"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from cellrt.assembly import Assembly
 from cellrt.chronicle import Chronicle
+from cellrt.commander import Commander
 from cellrt.compiler.entry import Progress
 from cellrt.image import Image
 from cellrt.line.resolve import resolve
@@ -13,7 +14,7 @@ from cellrt.line.spec import LineSpec
 from cellrt.scan.commands import Origin
 from cellrt.scan.plan import Plan
 from cellrt.scan.watch import news, watch
-from cellrt.supervisor import Commander, Goal, Supervisor
+from cellrt.supervisor import Goal, Supervisor
 from cellrt.tags import Scalar
 from cellrt.twin import LOOK_EVERY, Twin
 from cellrt.wire import Ints

@@ -124,10 +124,9 @@ def _spread(builder: Any, value: Any) -> Any:
 
 def _change(builder: Any, ours: Any, was: Any, first: int, chosen: Any, keep: Any) -> Any:
     """What differs in the chosen ones of four words, 0 in the others, which are not touched."""
-    places = (
+    ours_at, was_at = (
         _pointer(builder, builder.add(address, _word(8 * first)), _FOUR) for address in (ours, was)
     )
-    ours_at, was_at = places
     now, before = (
         _call(builder, "llvm.masked.load.v4i64.p0", _FOUR, at, _ALIGNED, chosen, _each(0))
         for at in (ours_at, was_at)

@@ -14,6 +14,7 @@ import numpy as np
 import structlog
 
 from cellrt import retained
+from cellrt.commander import EXPIRES_AFTER_NS, Commander
 from cellrt.figures import FiguresFile
 from cellrt.journal import Journal, JournalError
 from cellrt.narrate import Entry, upper, words
@@ -32,7 +33,7 @@ from cellrt.shared.memory import Role
 from cellrt.shared.ring import RingReader
 from cellrt.shared.ringfile import attach
 from cellrt.shared.triple import TripleReader, TripleWriter
-from cellrt.supervisor import EXPIRES_AFTER_NS, Commander, Goal, Supervisor
+from cellrt.supervisor import Goal, Supervisor
 from cellrt.tags import Leaf, Scalar
 
 TICK_S = 0.05

@@ -19,6 +19,7 @@ import structlog
 
 from cellrt import report
 from cellrt.audit import AUDIT, AuditLog
+from cellrt.commander import Commander
 from cellrt.modbus.server import LineModbus
 from cellrt.opcua.access import FOLDER, Access
 from cellrt.opcua.gate import ListenError
@@ -33,7 +34,6 @@ from cellrt.scan.snapshot import Snapshot, snapshot_words
 from cellrt.shared.memory import Role
 from cellrt.shared.ring import RingReader
 from cellrt.shared.triple import TripleReader
-from cellrt.supervisor import Commander
 from cellrt.tags import Scalar
 from cellrt.timing import timing
 from cellrt.wire import Ints

@@ -7,11 +7,12 @@ import asyncio
 import numpy as np
 import structlog
 
+from cellrt.commander import EXPIRES_AFTER_NS, Commander
 from cellrt.scan.commands import Operation, Refusal
 from cellrt.scan.plan import Plan
 from cellrt.shared.memory import Section
 from cellrt.shared.queue import QueueWriter
-from cellrt.supervisor import EXPIRES_AFTER_NS, Commander, Read
+from cellrt.supervisor import Read
 
 ANSWER_WITHIN_S = 5.0
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from cellrt.commander import Commander
 from cellrt.compiler.entry import Progress
 from cellrt.line.problem import choose
 from cellrt.line.spec import LineSpec
@@ -15,7 +16,7 @@ from cellrt.scan.commands import Operation, Origin
 from cellrt.scan.plan import SAMPLE_HEAD, Plan, Sample
 from cellrt.scan.runner import Runner
 from cellrt.scan.tables import check_carried, raw_value
-from cellrt.supervisor import Commander, Goal, Supervisor
+from cellrt.supervisor import Goal, Supervisor
 from cellrt.tags import Leaf, Role, Scalar
 from cellrt.testing.plant import Plant
 from cellrt.testing.trace import Trace, shown
