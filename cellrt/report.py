@@ -74,7 +74,8 @@ def scan(plan: Plan, region: Region) -> Report:
         "back_to_back": int(status[Status.BACK_TO_BACK]),
         "wake_us": summary(region.section("lateness").words[:BINS]),
         "exec_us": summary(region.section("execution").words[:BINS]),
-        "spin_us": int(status[Status.SPIN_NS]) / 1e3,
+        "early_us": int(status[Status.EARLY_NS]) / 1e3,
+        "spins": bool(status[Status.SPINS]),
         "scheduler": "fifo" if status[Status.FIFO] else "other",
         "tasks": tasks(plan, region),
     }

@@ -54,7 +54,7 @@ class MovedLoop:
 
     @property
     def _spin(self) -> Ints:
-        return self.status[Status.SPIN_NS :][:3]
+        return self.status[Status.EARLY_NS :][:3]
 
     @property
     def now_ns(self) -> int:
@@ -67,8 +67,15 @@ class MovedLoop:
 
     def spin(self, look_ns: int) -> None:
         """Let the loop spin before each scan; a look at the clock takes `look_ns`."""
+        self._get_up_early(look_ns, spins=True)
+
+    def nap(self, look_ns: int) -> None:
+        """Let it get up as early, and sleep once more."""
+        self._get_up_early(look_ns, spins=False)
+
+    def _get_up_early(self, look_ns: int, *, spins: bool) -> None:
         self.clock.words[LOOK] = look_ns
-        self.desk = self.desk._replace(spin=spin(self._spin, self.period_ns))
+        self.desk = self.desk._replace(spin=spin(self._spin, self.period_ns, wanted=spins))
 
     def pass_ns(self, span_ns: int) -> None:
         """Time passes."""

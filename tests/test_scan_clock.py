@@ -142,7 +142,7 @@ class Spinning:
 
     def _scan(self, _: int) -> None:
         loop, n = self.loop, self.count
-        self.lengths.append(int(loop.status[Status.SPIN_NS]))
+        self.lengths.append(int(loop.status[Status.EARLY_NS]))
         self.began.append(loop.now_ns - loop.number * PERIOD_NS)
         loop.pass_ns(self.takes_ns[n % len(self.takes_ns)])
         loop.wake_late(self.late_ns[n % len(self.late_ns)])
@@ -182,11 +182,26 @@ def test_stall_of_the_host_does_not_make_the_spin_long(spinner: Spinning) -> Non
     assert max(spinner.lengths[5_000:]) < 40_000
 
 
-def test_no_spin_scan_begins_as_late_as_the_sleep_ends(plan: Plan, tmp_path: Path) -> None:
-    spinner = Spinning(plan, tmp_path)
-    spinner.run(100, late_ns=[33_000], takes_ns=[0])
-    assert spinner.lengths == [0] * 100
-    assert spinner.began[1:] == [33_000] * 99
+def test_no_spin_scan_begins_as_late_as_its_second_sleep_ends(plan: Plan, tmp_path: Path) -> None:
+    napper = Spinning(plan, tmp_path)
+    napper.loop.nap(Spinning.LOOK_NS)
+    napper.run(20_000, late_ns=[33_000, 14_000], takes_ns=[0])
+    late = itertools.cycle([14_000, 33_000])
+    behind = [began - next(late) for began in napper.began[10_000:]]
+    assert min(behind) > 0
+    assert max(behind) <= 2 * Spinning.LOOK_NS
+    early = napper.lengths[10_000:]
+    assert min(early) > 33_000, "the first sleep ends before the edge"
+    assert max(early) < 2 * 33_000
+
+
+def test_without_time_to_get_up_early_a_scan_begins_as_late_as_the_sleep_ends(
+    plan: Plan, tmp_path: Path
+) -> None:
+    sleeper = Spinning(plan, tmp_path)
+    sleeper.run(100, late_ns=[33_000], takes_ns=[0])
+    assert sleeper.lengths == [0] * 100
+    assert sleeper.began[1:] == [33_000] * 99
 
 
 @given(

@@ -44,7 +44,7 @@ def run(
     ] = 0,
     start: Annotated[bool, typer.Option(help="reset and start the cells")] = True,
     no_spin: Annotated[
-        bool, typer.Option("--no-spin", help="sleep to the edge of each scan; wakes a little late")
+        bool, typer.Option("--no-spin", help="sleep to each scan's edge; it begins a little late")
     ] = False,
 ) -> None:
     """Run a line. Ctrl-C drains and stops it; a second one stops it at once."""

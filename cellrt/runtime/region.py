@@ -50,9 +50,10 @@ class Status(IntEnum):
         22  # how often in a row the line was restarted by itself: a restarted brain counts on
     )
     RESTARTED_NS = 23  # logical time of the last one
-    SPIN_NS = (
+    EARLY_NS = (
         24  # how long before it is due a scan gets up; this and the next two are `scan.spin.Spin`
     )
+    SPINS = 27  # 1 when it looks at the clock until then, 0 when it sleeps once more
     UNSAVED = (
         30  # 1 while what the scan records cannot be put to disk; this and the next are brain's
     )

@@ -57,6 +57,7 @@ def main() -> None:
         try_out(station)
     rights = become_realtime()
     status[Status.FIFO], status[Status.DMA_LATENCY] = rights.fifo, rights.dma_latency
+    status[Status.SPINS] = station.order.spin
     power_up(station, runner, desk)
     status[Status.READY_NS] = time.monotonic_ns()
     if station.order.plain:
@@ -145,7 +146,7 @@ def make_desk(station: Station, runner: Runner) -> Desk:
         execution=section("execution").words[:BINS],
         clock=clock,
         spin=spin(
-            station.status[Status.SPIN_NS :][:3], station.wall_period_ns, wanted=station.order.spin
+            station.status[Status.EARLY_NS :][:3], station.wall_period_ns, wanted=station.order.spin
         ),
         warm=nothing_warm(),
         meter=meter(plan, clock, station.wall_period_ns, tasks, task_times),

@@ -151,7 +151,7 @@ def note_recording(w: Work, status: Ints, now_ns: int) -> None:
 
 @compiled
 def wait_for(due_ns: int, desk: Desk) -> int:
-    """Sleep to just before `due_ns`, spin to the edge; the time of waking."""
+    """Sleep to just before `due_ns`, then spin or sleep to the edge; the time of waking."""
     asked_ns = due_ns - desk.spin.words[LENGTH]
     now_ns = look(desk.clock)
     if now_ns < asked_ns:
@@ -159,7 +159,11 @@ def wait_for(due_ns: int, desk: Desk) -> int:
         now_ns = look(desk.clock)
         if desk.spin.most_ns > 0:
             learn(desk.spin, now_ns - asked_ns)
-        now_ns = bring_near(desk.warm, due_ns, now_ns, desk.clock)
+        if desk.spin.spins:
+            now_ns = bring_near(desk.warm, due_ns, now_ns, desk.clock)
+    if now_ns < due_ns and not desk.spin.spins:
+        sleep(desk.clock, due_ns)
+        now_ns = look(desk.clock)
     while now_ns < due_ns:
         pause()
         now_ns = look(desk.clock)
