@@ -1,7 +1,7 @@
 """What the flight recorder costs: time in the scan, bytes on the disk; and how fast a recording is replayed.
 
 The load is the SMT line at work, each device polled as its line file says, and beside it a device with 60
-noisy 16-bit values, sampled at 50 Hz. A scan is the step and what the executive publishes of it.
+noisy 16-bit values, sampled at 50 Hz. A scan is all that the executive does.
 `python -m bench.recorder` replays 100,000 of them and counts differing bytes.
 """
 
@@ -19,7 +19,9 @@ import numpy as np
 from bench.places import SMT_LINE
 from bench.registry import Bench, Pair, Round, subject
 from cellrt.app.simulate import VirtualLine
+from cellrt.compiled import inlined
 from cellrt.compiler.cache import cached_njit
+from cellrt.compiler.native import copy_bytes
 from cellrt.line.load import load_line
 from cellrt.line.spec import DeviceSpec, LineSpec, SimSpec
 from cellrt.recording.file import RecordingWriter
@@ -28,9 +30,18 @@ from cellrt.replay import Player, replay
 from cellrt.runtime.child import Order, Station
 from cellrt.runtime.region import Status, sections
 from cellrt.runtime.scan import make_desk
-from cellrt.scan.executive import Desk, publish_all
+from cellrt.scan.clock import look
+from cellrt.scan.executive import (
+    Desk,
+    newest_samples,
+    note_recording,
+    publish_all,
+    take_commands,
+)
+from cellrt.scan.latch import ADVANCED, ALIVE_SINCE, GOOD
 from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import (
+    Recorder,
     begin,
     finish_recording,
     longest,
@@ -38,12 +49,17 @@ from cellrt.scan.recorder import (
     record_scan,
     recorder,
     state,
+    take_in,
+    take_samples,
 )
-from cellrt.scan.runner import Runner, compiled_step
+from cellrt.scan.runner import Runner
+from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
 from cellrt.shared.memory import create as create_region
 from cellrt.shared.ringfile import RingFileReader, create
+from cellrt.shared.triple import publish
 from cellrt.supervisor import Goal
+from cellrt.tags import WORD
 from cellrt.wire import DeviceMap, Floats, Ints, Point, Wire
 
 MEMORY = "/dev/shm"
@@ -52,6 +68,17 @@ WORKING_S, QUICK_S = 2_400.0, 1.0
 """Logical time after which the oven is warm and boards flow everywhere."""
 ANALOGS, NOISE, POLL_MS = 60, 30, 20.0
 """Inputs of 16 bits, their noise in counts, how often they are sampled."""
+
+
+@inlined
+def copy_samples(r: Recorder, inputs: Ints, samples: Ints) -> None:
+    """What `take_samples` does without recording: fresh samples become the inputs."""
+    for n in range(r.samples.shape[0]):
+        first = r.samples[n, 0]
+        if samples[first] != inputs[first] or samples[first + 1] != inputs[first + 1]:
+            count = r.samples[n, 1] - first
+            new, old = samples.ctypes.data + WORD * first, inputs.ctypes.data + WORD * first
+            copy_bytes(old, new, WORD * count)
 
 
 @cached_njit
@@ -67,16 +94,30 @@ def scan_rows(
     period_ns: int,
     first: int,
     recording: bool,
-) -> None:
-    """A scan for each row of samples: what the executive does between waking and sleeping."""
+) -> int:
+    """A scan for each row of samples, which come as io publishes them; how long all of them took, in ns.
+
+    A scan is what the executive does between waking and sleeping; only the samples' age is told by logical time.
+    """
+    took_ns = 0
     for n in range(rows.shape[0]):
         scan = first + n
-        for k in range(rows.shape[1]):
-            inputs[k] = rows[n, k]
-        compiled_step(t, w, entries, base, inputs, reals, scan * period_ns, scan, 1)
-        publish_all(w, desk, inputs, scan, scan * period_ns, 1, 0)
+        now_ns = scan * period_ns
+        publish(desk.inputs_at, rows.shape[1], rows[n].ctypes.data)
+        woke_ns = look(desk.clock)
+        newest_samples(desk, now_ns)
+        if recording:
+            take_samples(desk.recorder, inputs, desk.samples, scan)
+        else:
+            copy_samples(desk.recorder, inputs, desk.samples)
+        take_commands(t, desk, inputs, 1)
+        step(t, w, entries, base, inputs, reals, now_ns, scan, 1, desk.meter)
+        note_recording(w, desk.status, now_ns)
+        publish_all(w, desk, inputs, scan, now_ns, 1, woke_ns)
         if recording:
             record(desk.recorder, w, inputs, scan)
+        took_ns += look(desk.clock) - woke_ns
+    return took_ns
 
 
 def noisy_analogs(count: int = ANALOGS) -> DeviceSpec:
@@ -111,6 +152,7 @@ class Load:
         devices = {**line.devices, "analogs": noisy_analogs()}
         self.plan = Plan(replace(line, devices=devices, text=""))  # no file has such a line
         self.rows = np.hstack([samples, noise(scans)])
+        self._date()
         region = create_region(sections(self.plan), self.plan.hash)
         region.section("status").words[Status.SPEED_PPM] = 1_000_000
         ring = create(folder / "bench.ring", self.plan.hash, longest(self.plan))
@@ -132,10 +174,15 @@ class Load:
         for s in plan.samples:
             every = max(1, round(s.device.poll_ms * 1e6 / plan.line.period_ns))
             part = slice(s.base, s.first_raw + s.raw)
-            polls = np.arange(scans) // every
-            rows[:, part] = rows[polls * every, part]
-            rows[:, s.base] = polls + 1
+            rows[:, part] = rows[np.arange(scans) // every * every, part]
         return rows
+
+    def _date(self) -> None:
+        """When each sample arrived, where io says it."""
+        period_ns, scans = self.plan.line.period_ns, np.arange(len(self.rows))
+        for s in self.plan.samples:
+            every = max(1, round(s.device.poll_ms * 1e6 / period_ns))
+            self.rows[:, s.base] = (self.first + scans // every * every) * period_ns
 
     def _take_up(self, started: tuple[Ints, ...]) -> None:
         """The twin's state; what the device that is added has of it is nothing."""
@@ -150,11 +197,14 @@ class Load:
         for mine, was in zip(state(r.work), self._state, strict=True):
             mine[:] = was
         r.inputs[:] = 0
+        health = self.desk.latch.health
+        health[:] = 0
+        health[:, [GOOD, ALIVE_SINCE]] = 1
+        health[:, ADVANCED] = self.first * self.plan.line.period_ns
         begin(self.desk.recorder, r.work, r.inputs, self.first - 1, 1)
         memory = r.tables, r.work, self.desk, r.entries, r.image.address, r.inputs, r.input_reals
-        began_ns = time.thread_time_ns()
-        scan_rows(*memory, self.rows, self.plan.line.period_ns, self.first, recording)
-        return (time.thread_time_ns() - began_ns) / len(self.rows)
+        took_ns = scan_rows(*memory, self.rows, self.plan.line.period_ns, self.first, recording)
+        return took_ns / len(self.rows)
 
     def save(self, path: Path, scans: int) -> None:
         """A recording of at least so many scans; they begin anew when the samples are at an end."""
@@ -209,7 +259,7 @@ def analogs(quick: bool) -> Iterator[Round]:
             begin(r, runner.work, runner.inputs, -1, 1)
             before = ring.written
             for scan, row in enumerate(noise(scans)):
-                runner.inputs[: plan.commands_base] = row
+                take_in(r, runner.inputs, row, scan)
                 record_scan(r, runner.work, runner.inputs, scan)
             per_s = (ring.written - before) / scans * 1e9 / line.period_ns
             raw_per_s = ANALOGS * 2 * 1e3 / POLL_MS

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
+
 from cellrt.handover import Link
 from cellrt.interlock import always, to
 from cellrt.line.spec import CellSpec, DeviceSpec, HandoverSpec, LineSpec, SimSpec
@@ -13,10 +15,17 @@ from cellrt.recording.file import RecordingWriter
 from cellrt.recording.header import describe
 from cellrt.scan.commands import Operation, Origin
 from cellrt.scan.plan import Plan
-from cellrt.scan.recorder import begin, finish_recording, longest, record_scan, recorder
+from cellrt.scan.recorder import (
+    begin,
+    finish_recording,
+    longest,
+    record_scan,
+    recorder,
+    take_in,
+)
 from cellrt.scan.runner import Runner
 from cellrt.shared.ringfile import RingFile, RingFileReader, create
-from cellrt.wire import DeviceMap, Point, Wire
+from cellrt.wire import DeviceMap, Ints, Point, Wire
 from cells.conveyor import Conveyor
 
 INPUTS = ("estop_released", "guards_closed", "board_at_entry", "board_at_exit")
@@ -58,7 +67,7 @@ def line(safe_run: bool = False) -> LineSpec:
 
 
 class Session:
-    """A runner whose scans are recorded, and whose inputs are moved by chance; a board stands in `left`."""
+    """A runner whose scans are recorded, and whose samples are moved by chance; a board stands in `left`."""
 
     def __init__(
         self,
@@ -72,6 +81,7 @@ class Session:
         self.plan = Plan(spec or line())
         self.path = path
         self.runner = Runner(self.plan)
+        self.samples: Ints = np.zeros(self.plan.commands_base, np.int64)
         ring_path = path.with_suffix(".ring")
         self.ring: RingFile = create(ring_path, self.plan.hash, longest(self.plan), capacity)
         self.hands, self.most_forces = hands, 0
@@ -110,9 +120,10 @@ class Session:
         finish_recording(self.recorder, self.runner.work, self.runner.inputs)
 
     def scan(self, commands: list[list[int]] | None = None) -> None:
-        """One scan with the inputs as they are."""
+        """One scan with the samples as they are."""
         runner, base = self.runner, self.plan.commands_base
         waiting, scan = runner.set_commands(commands or []), runner.scan
+        take_in(self.recorder, runner.inputs, self.samples, scan)
         runner.step()
         runner.inputs[base] = waiting
         record_scan(self.recorder, runner.work, runner.inputs, scan)
@@ -120,13 +131,13 @@ class Session:
 
     def sample(self, number: int, **values: int) -> None:
         """A fresh, good sample of device `number`, in which these points have changed."""
-        inputs, place = self.runner.inputs, self.plan.samples[number]
-        inputs[place.base] += 1
-        inputs[place.base + 1] = 1
-        inputs[place.first_raw] += 1
+        samples, place = self.samples, self.plan.samples[number]
+        samples[place.base] += 1
+        samples[place.base + 1] = 1
+        samples[place.first_raw] += 1
         names = [p.name for p in place.device.map.inputs]
         for name, value in values.items():
-            inputs[place.first_raw + 1 + names.index(name)] = value
+            samples[place.first_raw + 1 + names.index(name)] = value
 
     def at_random(self, scans: int) -> None:
         """Scans with inputs, commands and skipped scans as chance has them."""
@@ -136,7 +147,7 @@ class Session:
                 if chance.random() < 0.7:
                     self.sample(number, **self.noise())
                 if chance.random() < 0.02:
-                    self.runner.inputs[place.base + 1] = chance.randrange(2)
+                    self.samples[place.base + 1] = chance.randrange(2)
             if chance.random() < 0.02:
                 self.runner.scan += chance.randrange(1, 40)
             commands = [self.command() for _ in range(chance.choice((0, 0, 0, 0, 1, 2)))]

@@ -10,8 +10,10 @@ import pytest
 
 from cellrt.line.load import load_line
 from cellrt.scan.histogram import BINS
-from cellrt.scan.latch import IO_HEAD, Latch, frame_words, latch, take_in
+from cellrt.scan.latch import Latch, judge, latch
 from cellrt.scan.plan import Plan
+from cellrt.scan.recorder import longest, recorder, take_in
+from cellrt.shared.ringfile import create
 from cellrt.wire import Ints
 
 STATION = Path(__file__).parents[1] / "cells" / "print_station.toml"
@@ -28,27 +30,39 @@ def plan() -> Plan:
 class Field:
     """Frames as the process io would publish them, and the latch that takes them, in virtual time."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan = plan
+        self.recorder = recorder(plan, create(folder / "ring", plan.hash, longest(plan), 1 << 20))
         self.latch: Latch = latch(plan, np.zeros(BINS * len(plan.devices), np.int64))
-        self.frame: Ints = np.zeros(frame_words(plan), np.int64)
+        self.frame: Ints = np.zeros(plan.commands_base, np.int64)
+        self.samples: Ints = np.zeros(plan.commands_base, np.int64)
         self.inputs: Ints = np.zeros(plan.input_words, np.int64)
+        self.published = False
         self.now_ns = 10_000_000 * MS
         self.counter = 0
 
     def poll(self, *values: int, alive: bool = True, device: int = 0) -> None:
         """A sample arrives now; the device's own counter moves while it is `alive`."""
-        at = int(self.latch.places[device, 0])
+        place = self.plan.samples[device]
         self.counter += alive
-        self.frame[at : at + 2] = self.now_ns, 1
-        self.frame[at + IO_HEAD] = self.counter
-        self.frame[at + IO_HEAD + 1 : at + IO_HEAD + 1 + len(values)] = values
+        self.frame[place.base] = self.now_ns
+        self.frame[place.first_raw] = self.counter
+        self.frame[place.first_raw + 1 :][: len(values)] = values
+        self.published = True
 
     def scan(self, after_ms: int = 10) -> bool:
         """A scan; whether the first device counts as good."""
         self.now_ns += after_ms * MS
-        take_in(self.latch, self.frame, self.inputs, self.now_ns)
+        if self.published:
+            self.samples[:] = self.frame
+        judge(self.latch, self.samples, self.published, self.now_ns)
+        self.published = False
+        take_in(self.recorder, self.inputs, self.samples, 1)
         return self.good()
+
+    def fall_silent(self) -> None:
+        """Scans without a sample, until the first device is stale."""
+        assert not all(self.scan() for _ in range(100))
 
     def good(self, device: int = 0) -> bool:
         return bool(self.inputs[self.plan.samples[device].base + 1])
@@ -59,9 +73,9 @@ class Field:
 
 
 @pytest.fixture
-def field(plan: Plan) -> Field:
+def field(plan: Plan, tmp_path: Path) -> Field:
     """A device that has been good for a while. It is stale after 200 ms and back after 500."""
-    field = Field(plan)
+    field = Field(plan, tmp_path)
     good = []
     for _ in range(60):
         field.poll()
@@ -94,8 +108,7 @@ def test_lost_polls_within_the_time_stop_nothing(field: Field) -> None:
 
 
 def test_stale_device_counts_again_after_its_recovery_only(field: Field) -> None:
-    while field.scan():
-        pass
+    field.fall_silent()
     for _ in range(49):
         field.poll()
         assert not field.scan()
@@ -109,16 +122,15 @@ def test_stale_device_counts_again_after_its_recovery_only(field: Field) -> None
 
 def test_sample_that_io_brought_late_does_not_spare_the_recovery(field: Field) -> None:
     arrived_ns = field.now_ns + 185 * MS
-    while field.scan():
-        pass
+    field.fall_silent()
     now_ns, field.now_ns = field.now_ns, arrived_ns
     field.poll()  # it came in time, but io was held up before it could publish it
     field.now_ns = now_ns
     assert not field.scan()
 
 
-def test_frozen_counter_from_the_beginning_device_is_never_good(plan: Plan) -> None:
-    field = Field(plan)
+def test_frozen_counter_from_the_beginning_device_is_never_good(plan: Plan, tmp_path: Path) -> None:
+    field = Field(plan, tmp_path)
     for _ in range(200):
         field.poll(alive=False)
         assert not field.scan()
@@ -129,6 +141,7 @@ def test_restarted_io_its_empty_frame_leaves_values_and_quality(field: Field) ->
     field.scan()
     number = int(field.inputs[field.plan.samples[0].base])
     field.frame[:] = 0
+    field.published = True
     assert field.scan()
     assert field.values(3) == [1, 0, 1]
     assert field.inputs[field.plan.samples[0].base] == number, "it is no new sample"

@@ -28,7 +28,6 @@ from cellrt.runtime.scan import loop_arguments, make_ready, power_up, shared_pla
 from cellrt.scan.commands import Operation, Origin
 from cellrt.scan.events import Event
 from cellrt.scan.executive import behind, run_scans
-from cellrt.scan.latch import IO_HEAD, frame_words
 from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import longest
 from cellrt.scan.warm import CELL_BYTES, LOOP_BYTES
@@ -177,8 +176,8 @@ def test_scan_made_ready_knows_all_its_memory_and_all_machine_code(start: Start)
     scan = start()
     desk, work = scan.desk, scan.runner.work
     data, code = desk.warm.data.tolist(), desk.warm.code.tolist()
-    arrays = (scan.runner.inputs, scan.runner.entries, work.image.words, work.outputs, desk.frame)
-    places = [a.ctypes.data for a in (*arrays, desk.recorder.before, desk.status)]
+    arrays = (scan.runner.inputs, scan.runner.entries, work.image.words, work.outputs, desk.samples)
+    places = [a.ctypes.data for a in (*arrays, desk.recorder.results, desk.status)]
     for at in [*places, *shared_places(desk)]:
         assert any(begin <= at < end for begin, end in data), (
             "head of an array or of what is shared"
@@ -292,10 +291,10 @@ def test_command_for_an_earlier_epoch_is_refused(start: Start) -> None:
 
 
 def test_frame_published_by_io_is_what_the_scan_takes(start: Start) -> None:
-    coupler, frame = start.plan.samples[0], np.zeros(frame_words(start.plan), np.int64)
+    coupler, frame = start.plan.samples[0], np.zeros(start.plan.commands_base, np.int64)
     points = [p.name for p in coupler.device.map.inputs]
-    frame[:2] = time.monotonic_ns(), 1
-    frame[IO_HEAD + 1 + points.index("pusher_home")] = 1
+    frame[coupler.base] = time.monotonic_ns()
+    frame[coupler.first_raw + 1 + points.index("pusher_home")] = 1
     with start().running() as scan:
         TripleWriter(start.region.section("inputs")).publish(frame)
         wait_for(lambda: bool(scan.read("loader.pusher_home")))

@@ -53,7 +53,17 @@ def by_store(to: int, ours: int, was: int, count: int, keep: bool) -> int:
 
 @cached_njit
 def eight_differ(ours: int, theirs: int) -> bool:
-    return differ_eight(ours, theirs)  # type: ignore[no-any-return]
+    return differ_eight(ours, theirs, EIGHT)  # type: ignore[no-any-return]
+
+
+@cached_njit
+def three_differ(ours: int, theirs: int) -> bool:
+    return differ_eight(ours, theirs, 3)  # type: ignore[no-any-return]
+
+
+@cached_njit
+def six_differ(ours: int, theirs: int) -> bool:
+    return differ_eight(ours, theirs, 6)  # type: ignore[no-any-return]
 
 
 @cached_njit
@@ -90,7 +100,10 @@ def test_words_are_packed_as_one_by_one_and_no_others_are_touched(
     assert before.tolist() == ([*ours[:count], *was[count:]] if keep else was)
 
 
-@pytest.mark.parametrize(("differ", "size"), [(eight_differ, EIGHT), (many_differ, MANY)])
+@pytest.mark.parametrize(
+    ("differ", "size"),
+    [(three_differ, 3), (six_differ, 6), (eight_differ, EIGHT), (many_differ, MANY)],
+)
 def test_any_bit_of_any_word_is_a_difference_and_no_other(
     differ: Callable[[int, int], bool], size: int
 ) -> None:

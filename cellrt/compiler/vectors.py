@@ -47,12 +47,7 @@ def _call(builder: Any, name: str, result: Any, *operands: Any) -> Any:
     return builder.call(builder.module.declare_intrinsic(name, (), kind), operands)
 
 
-def _differ(builder: Any, ours: Any, theirs: Any, words: int) -> Any:
-    found = _each(0)
-    for k in range(0, words, FOUR):
-        places = (builder.add(address, _word(8 * k)) for address in (ours, theirs))
-        one, other = (builder.load(_pointer(builder, p, _FOUR), align=8) for p in places)
-        found = builder.or_(found, builder.xor(one, other))
+def _any_bit(builder: Any, found: Any) -> Any:
     any_bit = _call(builder, "llvm.vector.reduce.or.v4i64", _WORD, found)
     return builder.icmp_unsigned("!=", any_bit, _word(0))
 
@@ -60,13 +55,24 @@ def _differ(builder: Any, ours: Any, theirs: Any, words: int) -> Any:
 @primitive(types.boolean(types.int64, types.int64))
 def differ_many(builder: Any, ours: Any, theirs: Any) -> Any:
     """differ_many(ours, theirs) -> whether any of MANY words at the two addresses differs."""
-    return _differ(builder, ours, theirs, MANY)
+    found = _each(0)
+    for k in range(0, MANY, FOUR):
+        places = (builder.add(address, _word(8 * k)) for address in (ours, theirs))
+        one, other = (builder.load(_pointer(builder, p, _FOUR), align=8) for p in places)
+        found = builder.or_(found, builder.xor(one, other))
+    return _any_bit(builder, found)
 
 
-@primitive(types.boolean(types.int64, types.int64))
-def differ_eight(builder: Any, ours: Any, theirs: Any) -> Any:
-    """differ_eight(ours, theirs) -> whether any of EIGHT words at the two addresses differs."""
-    return _differ(builder, ours, theirs, EIGHT)
+@primitive(types.boolean(types.int64, types.int64, types.int64))
+def differ_eight(builder: Any, ours: Any, theirs: Any, count: Any) -> Any:
+    """differ_eight(ours, theirs, count) -> whether any of `count` words at the two addresses differs, of
+    which there are at most EIGHT."""
+    found = _each(0)
+    for first in (0, FOUR):
+        chosen = _below(builder, first, count)
+        one, other = (_load(builder, address, first, chosen) for address in (ours, theirs))
+        found = builder.or_(found, builder.xor(one, other))
+    return _any_bit(builder, found)
 
 
 @primitive(types.int64(*[types.int64] * 4, types.boolean))
@@ -124,17 +130,21 @@ def _spread(builder: Any, value: Any) -> Any:
 
 def _change(builder: Any, ours: Any, was: Any, first: int, chosen: Any, keep: Any) -> Any:
     """What differs in the chosen ones of four words, 0 in the others, which are not touched."""
-    ours_at, was_at = (
-        _pointer(builder, builder.add(address, _word(8 * first)), _FOUR) for address in (ours, was)
-    )
-    now, before = (
-        _call(builder, "llvm.masked.load.v4i64.p0", _FOUR, at, _ALIGNED, chosen, _each(0))
-        for at in (ours_at, was_at)
-    )
+    now, before = (_load(builder, address, first, chosen) for address in (ours, was))
     kept = builder.and_(chosen, _spread(builder, keep))
-    name = "llvm.masked.store.v4i64.p0"
-    _call(builder, name, ir.VoidType(), now, was_at, _ALIGNED, kept)
+    name, to = "llvm.masked.store.v4i64.p0", _four_at(builder, was, first)
+    _call(builder, name, ir.VoidType(), now, to, _ALIGNED, kept)
     return builder.xor(now, before)
+
+
+def _four_at(builder: Any, address: Any, first: int) -> Any:
+    return _pointer(builder, builder.add(address, _word(8 * first)), _FOUR)
+
+
+def _load(builder: Any, address: Any, first: int, chosen: Any) -> Any:
+    """The chosen ones of four words from number `first` on; 0 for the others, which are not touched."""
+    at = _four_at(builder, address, first)
+    return _call(builder, "llvm.masked.load.v4i64.p0", _FOUR, at, _ALIGNED, chosen, _each(0))
 
 
 def _end(builder: Any, ends: Any, k: int) -> Any:

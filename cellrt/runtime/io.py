@@ -29,7 +29,6 @@ from cellrt.runtime.realtime import IO_PRIORITY, become_prompt, open_many
 from cellrt.runtime.region import HEALTH_WORDS, Health
 from cellrt.runtime.turns import Lead, Scans
 from cellrt.scan.histogram import BINS, count
-from cellrt.scan.latch import IO_HEAD, frame_words
 from cellrt.scan.plan import Sample
 from cellrt.shared.memory import Role
 from cellrt.shared.triple import TripleReader, TripleWriter
@@ -59,7 +58,7 @@ class Exchange:
         section = station.region.section
         self._to_scan = TripleWriter(section("inputs"))
         self._from_scan = TripleReader(section("outputs"))
-        self.frame: Ints = np.zeros(frame_words(station.plan), np.int64)
+        self.frame: Ints = np.zeros(station.plan.commands_base, np.int64)
         self.outputs: Ints = np.zeros(station.plan.output_words, np.int64)
         self._from_scan.recall(self.outputs)
         self.scans = Scans(station)
@@ -104,10 +103,10 @@ class Exchange:
 class DeviceTask:
     """Polls one device."""
 
-    def __init__(self, station: Station, exchange: Exchange, sample: Sample, at: int) -> None:
+    def __init__(self, station: Station, exchange: Exchange, sample: Sample) -> None:
         self._exchange, self._sample = exchange, sample
-        self._head = exchange.frame[at : at + IO_HEAD]
-        self._raw = exchange.frame[at + IO_HEAD : at + IO_HEAD + sample.raw]
+        self._arrival = exchange.frame[sample.base :][:1]
+        self._raw = exchange.frame[sample.first_raw :][: sample.raw]
         self._inputs: Ints = np.zeros(sample.raw, np.int64)
         self._outputs: Ints = np.zeros(1 + len(sample.device.map.outputs), np.int64)
         self._wanted = exchange.outputs[sample.output_base :][: self._outputs.size - 1]
@@ -142,9 +141,7 @@ class DeviceTask:
                 is_starting = self._health[Health.EXCHANGES] == 0 and isinstance(error, NotThere)
                 is_starting = is_starting and time.monotonic() - began_s < STARTING_S
                 self._health[Health.ABSENT if is_starting else Health.ERRORS] += 1
-                self._head[1] = self._health[Health.OK] = 0
-                self._head[2] = self._health[Health.ERRORS]
-                self._exchange.publish()
+                self._health[Health.OK] = 0
                 if failures == 0:
                     self._log.warning("not there yet" if is_starting else "lost", reason=str(error))
                 await self._driver.close()
@@ -204,7 +201,7 @@ class DeviceTask:
         await self._driver.exchange(self._outputs, self._inputs)
         arrived_ns = time.monotonic_ns()
         self._raw[:] = self._inputs
-        self._head[:] = arrived_ns, 1, self._head[2], arrived_ns - sent_ns
+        self._arrival[0] = arrived_ns
         self._health[Health.OK] = 1
         self._health[Health.EXCHANGES] += 1
         count(self._rtt, arrived_ns - sent_ns)
@@ -239,10 +236,8 @@ async def serve(station: Station) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     become_prompt(IO_PRIORITY)
-    exchange, devices, at = Exchange(station), [], 0
-    for sample in station.plan.samples:
-        devices.append(DeviceTask(station, exchange, sample, at))
-        at += IO_HEAD + sample.raw
+    exchange = Exchange(station)
+    devices = [DeviceTask(station, exchange, sample) for sample in station.plan.samples]
     work = (*(device.run() for device in devices), _beat(station), stop.wait())
     tasks: list[asyncio.Task[object]] = [asyncio.create_task(w) for w in work]
     ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

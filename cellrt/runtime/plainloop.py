@@ -18,7 +18,7 @@ from cellrt.scan.executive import (
     outputs_to_rest,
     publish_all,
 )
-from cellrt.scan.latch import Latch
+from cellrt.scan.latch import ADVANCED, ALIVE_SINCE, Latch
 from cellrt.scan.recorder import finish_recording, record
 from cellrt.scan.runner import Runner
 from cellrt.scan.tables import Tables, Work
@@ -28,13 +28,10 @@ from cellrt.wire import Ints
 STANDSTILL_NS = 200_000_000
 """A scan that took longer was held by a person."""
 
-ADVANCED_NS, ALIVE_SINCE_NS = 2, 3
-"""Columns of `Latch.health` that are times."""
-
 
 @cached_njit
-def latch_once(t: Tables, desk: Desk, inputs: Ints, woke_ns: int, epoch: int) -> None:
-    latch_inputs(t, desk, inputs, woke_ns, epoch)
+def latch_once(t: Tables, desk: Desk, inputs: Ints, scan: int, woke_ns: int, epoch: int) -> None:
+    latch_inputs(t, desk, inputs, scan, woke_ns, epoch)
 
 
 @cached_njit
@@ -70,8 +67,8 @@ def run_plain(runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int) ->
         if woke_ns - due_ns > wall_period_ns:
             start_ns += woke_ns - due_ns
             status[Status.START_NS] = start_ns
-        latch_once(runner.tables, desk, runner.inputs, woke_ns, runner.epoch)
         scan, now_ns = runner.scan, runner.now_ns
+        latch_once(runner.tables, desk, runner.inputs, scan, woke_ns, runner.epoch)
         runner.step()
         forgive(desk.latch, time.monotonic_ns() - woke_ns)
         if first:
@@ -85,5 +82,5 @@ def run_plain(runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int) ->
 def forgive(latch: Latch, held_ns: int) -> None:
     """Time in which a person held the scan makes no device stale: simulated ones stood still with it."""
     if held_ns > STANDSTILL_NS:
-        for column in (ADVANCED_NS, ALIVE_SINCE_NS):
+        for column in (ADVANCED, ALIVE_SINCE):
             latch.health[:, column] += held_ns * (latch.health[:, column] != 0)

@@ -6,7 +6,6 @@ from enum import IntEnum
 
 from cellrt.figures import FIGURES
 from cellrt.scan.histogram import BINS
-from cellrt.scan.latch import frame_words
 from cellrt.scan.meter import COUNTS
 from cellrt.scan.plan import Plan
 from cellrt.scan.snapshot import snapshot_words
@@ -88,7 +87,7 @@ def sections(plan: Plan) -> dict[str, int]:
     """Every section of the shared region: name, bytes."""
     snapshot, devices = triple_bytes(snapshot_words(plan)), max(len(plan.devices), 1)
     return {
-        "inputs": triple_bytes(frame_words(plan)),
+        "inputs": triple_bytes(plan.commands_base),
         "outputs": triple_bytes(plan.output_words),
         **{f"snapshot-{name}": snapshot for name in WATCHERS},
         **{f"commands-{name}": queue_bytes(QUEUE) for name in SENDERS},

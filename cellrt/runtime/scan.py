@@ -21,7 +21,7 @@ from cellrt.scan.clock import Monotonic
 from cellrt.scan.events import B_ID, U_STATE, U_STEP
 from cellrt.scan.executive import Desk, run_scans
 from cellrt.scan.histogram import BINS
-from cellrt.scan.latch import frame_words, latch
+from cellrt.scan.latch import latch
 from cellrt.scan.meter import COUNTS
 from cellrt.scan.recorder import begin, recorder
 from cellrt.scan.runner import Runner
@@ -137,7 +137,7 @@ def make_desk(station: Station, runner: Runner) -> Desk:
     return Desk(
         recorder=recorder(plan, attach(Path(station.order.ring), plan.hash)),
         latch=latch(plan, section("ages").words[: BINS * max(len(plan.devices), 1)]),
-        frame=np.zeros(frame_words(plan), np.int64),
+        samples=np.zeros(plan.commands_base, np.int64),
         snapshot=np.zeros(snapshot_words(plan), np.int64),
         retained=np.array(retained, np.int64).reshape(-1, 2),
         kept=np.zeros(max(len(plan.retained), 1), np.int64),

@@ -83,15 +83,17 @@ def emit(work: Work, now_ns: int, kind: int, subject: int, a: int, b: int, c: in
 @inlined
 def report(tables: Tables, work: Work, now_ns: int) -> None:
     """Events for everything that changed since the last scan, and the boards' counts."""
-    words = work.image.words
+    words, changed = work.image.words, False
     for k in range(tables.units.shape[0]):
         if has_changed(work, k, tables.units[k]):
+            changed = True
             report_unit(work, now_ns, k, tables.units[k])
     for k in range(tables.states.shape[0]):
         state = words[tables.states[k, 0]]
         if state != work.links[k]:
             emit(work, now_ns, HANDOVER, k, work.links[k], state, words[tables.states[k, 1]], 0)
             work.links[k] = state
+            changed = True
     told, octets = tables.told, work.image.bytes
     for k in range(told.shape[0]):
         at = told[k, 0]
@@ -99,6 +101,8 @@ def report(tables: Tables, work: Work, now_ns: int) -> None:
         if value != work.told[k]:
             emit(work, now_ns, CHANGED, k, work.told[k], value, 0, 0)
             work.told[k] = value
+            changed = True
+    work.changed[0] = changed
 
 
 @inlined

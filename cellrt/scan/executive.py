@@ -23,10 +23,10 @@ from cellrt.compiler.native import (
 from cellrt.scan.clock import Clock, look, sleep
 from cellrt.scan.events import emit
 from cellrt.scan.histogram import count
-from cellrt.scan.latch import Latch, take_in
+from cellrt.scan.latch import Latch, judge
 from cellrt.scan.meter import Meter, note
 from cellrt.scan.plan import COMMANDS_A_SCAN
-from cellrt.scan.recorder import Recorder, finish, record
+from cellrt.scan.recorder import Recorder, finish, record, take_samples
 from cellrt.scan.spin import EXECUTION, LENGTH, Spin, learn
 from cellrt.scan.step import step
 from cellrt.scan.tables import Tables, Work
@@ -47,13 +47,13 @@ UNSAVED, LOST_BYTES, LOST_FIRST, LOST_LAST, TOLD_UNSAVED, TOLD_LOST = 30, 31, 32
 class Desk(NamedTuple):
     """Everything around the step: shared memory by address, and what was taken before the loop.
 
-    `frame` and `snapshot` are int64 buffers for one frame from io and one snapshot; `retained` int64[n, 2]
+    `samples` and `snapshot` are int64 buffers for the samples from io and one snapshot; `retained` int64[n, 2]
     (byte offset, 0 bool 1 word) with its values last published in `kept`.
     """
 
     latch: Latch
     recorder: Recorder
-    frame: Ints
+    samples: Ints
     snapshot: Ints
     retained: Ints
     kept: Ints
@@ -103,7 +103,7 @@ def run_scans(
         if woke_ns - last_woke_ns < wall_period_ns // 2:
             desk.status[BACK_TO_BACK] += 1
         last_woke_ns = woke_ns
-        latch_inputs(t, desk, inputs, woke_ns, epoch)
+        latch_inputs(t, desk, inputs, scan, woke_ns, epoch)
         step(t, w, entries, base, inputs, reals, now_ns, scan, epoch, desk.meter)
         if done == 0:
             note_start(w, desk.status, scan, now_ns, epoch, woke_ns)
@@ -183,11 +183,24 @@ def behind(start_ns: int, wall_period_ns: int, scan: int, ready_ns: int) -> tupl
 
 
 @compiled
-def latch_inputs(t: Tables, desk: Desk, inputs: Ints, woke_ns: int, epoch: int) -> None:
+def latch_inputs(t: Tables, desk: Desk, inputs: Ints, scan: int, woke_ns: int, epoch: int) -> None:
     """The newest samples, what the last scan's execution asks for and the waiting commands become this
     scan's inputs."""
-    take(desk.inputs_at, desk.frame.size, desk.frame.ctypes.data)
-    take_in(desk.latch, desk.frame, inputs, woke_ns)
+    newest_samples(desk, woke_ns)
+    take_samples(desk.recorder, inputs, desk.samples, scan)
+    take_commands(t, desk, inputs, epoch)
+
+
+@compiled
+def newest_samples(desk: Desk, woke_ns: int) -> None:
+    """What io published last, numbered, and each device good or bad."""
+    came = take(desk.inputs_at, desk.samples.size, desk.samples.ctypes.data)
+    judge(desk.latch, desk.samples, came, woke_ns)
+
+
+@compiled
+def take_commands(t: Tables, desk: Desk, inputs: Ints, epoch: int) -> None:
+    """What the last scan's execution asks for, and the waiting commands, into the inputs."""
     waiting = decisions(desk.meter, inputs, t.commands_base + 1, epoch)
     room = inputs.ctypes.data + (t.commands_base + 1) * 8
     for k in range(desk.queues_at.size):

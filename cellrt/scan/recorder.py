@@ -34,20 +34,24 @@ from cellrt.wire import Ints
 KEYFRAME_EVERY_NS = 5_000_000_000
 """Logical time between keyframes: from each of them a replay can begin."""
 
-LAST, DUE, EPOCH, QUIET = 0, 1, 2, 3
-"""Words of `marks`: last scan, scan from which on a keyframe is due, epoch, quiet scans since the last record."""
+ONE = np.uint64(1)
+"""Places without sign need no look at whether they count from the end."""
+
+LAST, DUE, EPOCH, QUIET, BEGIN_AT, AT, BEHIND, FRESH = 0, 1, 2, 3, 4, 5, 6, 7
+"""Words of `marks`: last scan; scan from which on a keyframe is due; epoch; quiet scans since the last record. Of
+the record that is open: addresses where its changes begin and where the next one comes, number of the last block's
+first word, and not 0 when a sample was fresh."""
 
 
 class Recorder(NamedTuple):
     """What recording needs, all taken before the scan.
 
     `samples` int64[devices, 3]: begin and end of each device's sample in the inputs, 1 where it counts.
-    `before` and `results` int64: the inputs and the results as recorded last; `nothing` int64: zeros.
+    `results` int64: the results as recorded last; `nothing` int64: zeros.
     `scratch`: where a record is put together. `ring`: a `RingFile`'s words.
     """
 
     samples: Ints
-    before: Ints
     results: Ints
     nothing: Ints
     marks: Ints
@@ -72,10 +76,9 @@ def recorder(plan: Plan, ring: RingFile) -> Recorder:
     """A recorder that writes into `ring`. Nothing is recorded before `begin`."""
     return Recorder(
         samples=samples(plan),
-        before=np.zeros(plan.input_words, np.int64),
         results=np.zeros(result_words(plan), np.int64),
         nothing=np.zeros(plan.input_words + state_words(plan), np.int64),
-        marks=np.zeros(4, np.int64),
+        marks=np.zeros(8, np.int64),
         scratch=np.zeros(longest(plan), np.uint8),
         ring=ring.words,
         commands_base=plan.commands_base,
@@ -93,51 +96,61 @@ def samples(plan: Plan) -> Ints:
 def begin(r: Recorder, w: Work, inputs: Ints, scan: int, epoch: int) -> None:
     """Record what a scan process starts from; `scan` is any number below that of its first scan."""
     r.marks[LAST], r.marks[EPOCH] = scan, epoch
-    for k in range(r.commands_base):
-        r.before[k] = inputs[k]
     for k in range(w.results.size):
         r.results[k] = w.results[k]
     keyframe(r, w, inputs, scan, BEGIN)
 
 
 @inlined
-def record(r: Recorder, w: Work, inputs: Ints, scan: int) -> None:
-    """Record scan number `scan` behind its step, while `inputs` still has its commands."""
-    out = r.scratch
-    fresh_at = put(out, put(out, BODY, (scan - r.marks[LAST] - 1) << 2 | SCAN), r.marks[QUIET])
-    begin_at = fresh_at + fresh_bytes(r.samples.shape[0])
-    fresh = put_fresh(r, inputs, fresh_at)
-    base, waiting = r.commands_base, inputs[r.commands_base]
-    at, behind = put_changes(out, begin_at, inputs, r.before, 0, base, 0, 0, True)
-    if waiting > 0:
-        end = base + 1 + min(waiting, COMMANDS_A_SCAN) * COMMAND_WORDS
-        at, behind = put_changes(out, at, inputs, r.nothing, base, end, 0, behind, False)
-    base, end = inputs.size, w.results.size
-    at, behind = put_changes(out, at, w.results, r.results, OUTPUT_HEAD, end, base, behind, True)
-    if fresh == 0 and at == begin_at and scan == r.marks[LAST] + 1:
-        r.marks[QUIET] += 1
-    else:
-        write(r, at)
-        r.marks[QUIET] = 0
-    r.marks[LAST] = scan
-    if scan >= r.marks[DUE]:
-        keyframe(r, w, inputs, scan, KEYFRAME)
+def take_samples(r: Recorder, inputs: Ints, samples: Ints, scan: int) -> None:
+    """`samples`, which have the same layout, become the inputs of scan number `scan`; its record is begun.
 
-
-@inlined
-def put_fresh(r: Recorder, inputs: Ints, at: int) -> int:
-    """Write which devices' samples are fresh, and expect what these mostly say; 0 if none is."""
-    devices, any_fresh = r.samples.shape[0], 0
+    A device's words count when its sample has another number, or says otherwise whether the device is good. This is
+    the one way into the inputs, so they are what was recorded last: what is new is looked at where it is copied.
+    """
+    out, marks, devices = r.scratch, r.marks, r.samples.shape[0]
+    bits_at = put(out, put(out, BODY, (scan - marks[LAST] - 1) << 2 | SCAN), marks[QUIET])
+    marks[BEGIN_AT] = out.ctypes.data + bits_at + fresh_bytes(devices)
+    to, behind, any_fresh = marks[BEGIN_AT], 0, 0
     for eight in range(0, devices, 8):
         bits = 0
         for n in range(eight, min(eight + 8, devices)):
-            first = np.uint64(r.samples[n, 0])
-            fresh = int(inputs[first] != r.before[first])
-            bits |= fresh << n - eight
-            expect(r.before, first, fresh, fresh & r.samples[n, 2])
-        r.scratch[at + (eight >> 3)] = bits
+            first = r.samples[n, 0]
+            place = np.uint64(first)
+            fresh = int(samples[place] != inputs[place])
+            if fresh | samples[place + ONE] ^ inputs[place + ONE]:
+                bits |= fresh << n - eight
+                expect(inputs, place, fresh, fresh & r.samples[n, 2])
+                new, old = samples.ctypes.data + WORD * first, inputs.ctypes.data + WORD * first
+                count = r.samples[n, 1] - first
+                to, behind = put_changes(to, new, old, count, first, behind, True)
+        out[bits_at + (eight >> 3)] = bits
         any_fresh |= bits
-    return any_fresh
+    marks[AT], marks[BEHIND], marks[FRESH] = to, behind, any_fresh
+
+
+@inlined
+def record(r: Recorder, w: Work, inputs: Ints, scan: int) -> None:
+    """Record scan number `scan` behind its step, while `inputs` still has its commands."""
+    marks, to, behind = r.marks, r.marks[AT], r.marks[BEHIND]
+    base, waiting, nothing = r.commands_base, inputs[r.commands_base], r.nothing.ctypes.data
+    if waiting > 0:
+        count = 1 + min(waiting, COMMANDS_A_SCAN) * COMMAND_WORDS
+        commands = inputs.ctypes.data + WORD * base
+        to, behind = put_changes(to, commands, nothing, count, base, behind, False)
+    end = w.results.size if w.changed[0] else w.outputs.size
+    now = w.results.ctypes.data + WORD * OUTPUT_HEAD
+    was = r.results.ctypes.data + WORD * OUTPUT_HEAD
+    first, count = inputs.size + OUTPUT_HEAD, end - OUTPUT_HEAD
+    to, behind = put_changes(to, now, was, count, first, behind, True)
+    if marks[FRESH] == 0 and to == marks[BEGIN_AT] and scan == marks[LAST] + 1:
+        marks[QUIET] += 1
+    else:
+        write(r, to)
+        marks[QUIET] = 0
+    marks[LAST] = scan
+    if scan >= marks[DUE]:
+        keyframe(r, w, inputs, scan, KEYFRAME)
 
 
 @compiled
@@ -145,8 +158,8 @@ def keyframe(r: Recorder, w: Work, inputs: Ints, scan: int, kind: int) -> None:
     """Record the samples and the state as they are after scan number `scan`."""
     out = r.scratch
     at = put(out, put(out, BODY, scan << 2 | kind), r.marks[EPOCH])
-    at, behind = put_changes(out, at, inputs, r.nothing, 0, r.commands_base, 0, 0, False)
-    base = inputs.size
+    to, nothing, base = out.ctypes.data + at, r.nothing.ctypes.data, inputs.size
+    to, behind = put_changes(to, inputs.ctypes.data, nothing, r.commands_base, 0, 0, False)
     for words in (
         w.results,
         w.image.words,
@@ -159,9 +172,9 @@ def keyframe(r: Recorder, w: Work, inputs: Ints, scan: int, kind: int) -> None:
         w.pace.multiple,
         w.pace.scanned,
     ):
-        at, behind = put_changes(out, at, words, r.nothing, 0, words.size, base, behind, False)
+        to, behind = put_changes(to, words.ctypes.data, nothing, words.size, base, behind, False)
         base += words.size
-    write(r, at)
+    write(r, to)
     r.marks[QUIET] = 0
     r.marks[DUE] = scan + r.keyframe_every
 
@@ -174,9 +187,9 @@ def state(w: Work) -> tuple[Ints, ...]:
 
 
 @inlined
-def write(r: Recorder, end: int) -> None:
-    """Finish the record in `scratch` and append it to the ring."""
-    first, last = seal(r.scratch, end)
+def write(r: Recorder, to: int) -> None:
+    """Finish the record that ends at address `to` in `scratch`, and append it to the ring."""
+    first, last = seal(r.scratch, to - r.scratch.ctypes.data)
     append(r.ring, r.scratch.ctypes.data + first, last - first)
 
 
@@ -184,6 +197,12 @@ def write(r: Recorder, end: int) -> None:
 def finish(r: Recorder, w: Work, inputs: Ints) -> None:
     """Record where the scans end, so that the last quiet ones are not missing."""
     keyframe(r, w, inputs, r.marks[LAST], KEYFRAME)
+
+
+@cached_njit
+def take_in(r: Recorder, inputs: Ints, samples: Ints, scan: int) -> None:
+    """`take_samples`, for a scan that is stepped from Python."""
+    take_samples(r, inputs, samples, scan)
 
 
 @cached_njit

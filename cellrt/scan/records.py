@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellrt.compiled import inlined
+from cellrt.compiled import compiled, inlined
 from cellrt.compiler.native import store_32
 from cellrt.compiler.vectors import EIGHT, MANY, differ_eight, differ_many, pack_eight
 from cellrt.scan.checksum import CRC_BYTES, fast_crc32c
@@ -88,55 +88,43 @@ def differ(words: Ints, before: Ints, first: int, last: int) -> bool:
     return different
 
 
-@inlined
+@compiled
 def put_changes(
-    out: Octets,
-    at: int,
-    words: Ints,
-    before: Ints,
-    first: int,
-    last: int,
-    base: int,
-    behind: int,
-    keep: bool,
+    to: int, ours: int, was: int, count: int, number: int, behind: int, keep: bool
 ) -> tuple[int, int]:
-    """Write what changed in words first..last-1; (place behind, number of the last block's first word).
+    """Write to address `to` what differs of `count` words at `ours` from those at `was`; (address behind it,
+    number of the last block's first word).
 
-    Word k has the number `base` + k in the record; `behind` is where the last block written so far began.
-    With `keep`, what is written is `before` from now on.
+    The first of the words has this `number` in the record; `behind` is where the last block written so far
+    began. With `keep`, the words at `was` become those at `ours`.
     """
-    ours, was, k, mixed = words.ctypes.data, before.ctypes.data, first, first
-    while k + EIGHT <= last:  # what is before `mixed` is looked at by eight
-        if k >= mixed and k + MANY <= last:
+    k, mixed = 0, 0
+    while k < count:  # what is before `mixed` is looked at by eight
+        if k >= mixed and k + MANY <= count:
             if not differ_many(ours + WORD * k, was + WORD * k):
                 k += MANY
                 continue
             mixed = k + MANY
-        one, other = ours + WORD * k, was + WORD * k
-        if differ_eight(one, other):
-            at, behind = put_block(out, at, one, other, EIGHT, base + k, behind, keep)
+        one, other, few = ours + WORD * k, was + WORD * k, min(EIGHT, count - k)
+        if differ_eight(one, other, few):
+            to, behind = put_block(to, one, other, few, number + k, behind, keep)
         k += EIGHT
-    if k < last:
-        one, other = ours + WORD * k, was + WORD * k
-        at, behind = put_block(out, at, one, other, last - k, base + k, behind, keep)
-    return at, behind
+    return to, behind
 
 
 @inlined
 def put_block(
-    out: Octets, at: int, ours: int, was: int, count: int, number: int, behind: int, keep: bool
+    to: int, ours: int, was: int, count: int, number: int, behind: int, keep: bool
 ) -> tuple[int, int]:
-    """Write a block of `count` words at address `ours`, whose first one has this number; nothing where they
-    are those at `was`. What is written behind its end does not count."""
-    passed, to = number - behind, out.ctypes.data + at
+    """Write a block of `count` words at address `ours`, whose first one has this number. What is written behind
+    its end does not count."""
+    passed = number - behind
     place = to + HEAD_BYTES * (1 + (passed >= FAR))
     packed = pack_eight(place, ours, was, count, keep)
-    if packed == 0:
-        return at, behind
     store_32(to, packed | min(passed, FAR))
     if passed >= FAR:
         store_32(to + HEAD_BYTES, passed)
-    return place + (packed >> 32) - out.ctypes.data, number
+    return place + (packed >> 32), number
 
 
 @inlined

@@ -82,8 +82,8 @@ class Work(NamedTuple):
     them. `jogged` and `jogged_until_ns` int64[terminals] are the like for jogs. `seen` int64[devices]:
     number of the last sample taken in. `cells` int64[cells, 5] (TOLD_OF_CELL), `links` int64[handovers]
     and `told` int64[told tags]: what was last reported of each; `outputs`, `cells`, `links` and `told` lie
-    in this order in `results`, a scan's results as others see them. `events` int64[room,
-    EVENT_WORDS] with their number in `event_count[0]`.
+    in this order in `results`, a scan's results as others see them. `changed[0]` is 1 when one of the latter
+    three did in this scan. `events` int64[room, EVENT_WORDS] with their number in `event_count[0]`.
     """
 
     image: Views
@@ -101,6 +101,7 @@ class Work(NamedTuple):
     links: Ints
     told: Ints
     pace: Pace
+    changed: Ints
     events: Ints
     event_count: Ints
 
@@ -169,6 +170,7 @@ def work(plan: Plan, image: Image) -> Work:
         links,
         told,
         plan.assembly.pace(),
+        np.zeros(1, np.int64),
         np.zeros((max(EVENTS_A_SCAN, EVENTS_A_CELL * len(plan.cells)), EVENT_WORDS), np.int64),
         np.zeros(1, np.int64),
     )
