@@ -145,6 +145,12 @@ def test_restarted_io_its_empty_frame_leaves_values_and_quality(field: Field) ->
     assert field.scan()
     assert field.values(3) == [1, 0, 1]
     assert field.inputs[field.plan.samples[0].base] == number, "it is no new sample"
+    field.fall_silent()
+    assert field.values(3) == [1, 0, 1]
+    assert field.inputs[field.plan.samples[0].base] == number
+    for _ in range(60):
+        field.poll(1, 0, 1)
+        field.scan()
     field.poll(0, 1, 1)
     assert field.scan()
     assert field.values(3) == [0, 1, 1]

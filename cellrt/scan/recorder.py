@@ -13,7 +13,7 @@ import numpy as np
 
 from cellrt.compiled import compiled, inlined
 from cellrt.compiler.cache import cached_njit
-from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN, OUTPUT_HEAD, Plan
+from cellrt.scan.plan import COMMAND_WORDS, COMMANDS_A_SCAN, OUTPUT_HEAD, SAMPLE_HEAD, Plan
 from cellrt.scan.records import (
     BEGIN,
     BODY,
@@ -105,8 +105,8 @@ def begin(r: Recorder, w: Work, inputs: Ints, scan: int, epoch: int) -> None:
 def take_samples(r: Recorder, inputs: Ints, samples: Ints, scan: int) -> None:
     """`samples`, which have the same layout, become the inputs of scan number `scan`; its record is begun.
 
-    A device's words count when its sample has another number, or says otherwise whether the device is good. This is
-    the one way into the inputs, so they are what was recorded last: what is new is looked at where it is copied.
+    A device's raw values count when its sample has another number. This is the one way into the inputs, so they are
+    what was recorded last: what is new is looked at where it is copied.
     """
     out, marks, devices = r.scratch, r.marks, r.samples.shape[0]
     bits_at = put(out, put(out, BODY, (scan - marks[LAST] - 1) << 2 | SCAN), marks[QUIET])
@@ -122,7 +122,7 @@ def take_samples(r: Recorder, inputs: Ints, samples: Ints, scan: int) -> None:
                 bits |= fresh << n - eight
                 expect(inputs, place, fresh, fresh & r.samples[n, 2])
                 new, old = samples.ctypes.data + WORD * first, inputs.ctypes.data + WORD * first
-                count = r.samples[n, 1] - first
+                count = r.samples[n, 1] - first if fresh else SAMPLE_HEAD
                 to, behind = put_changes(to, new, old, count, first, behind, True)
         out[bits_at + (eight >> 3)] = bits
         any_fresh |= bits
