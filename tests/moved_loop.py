@@ -11,7 +11,7 @@ import numpy as np
 from cellrt.runtime.child import Order, Station
 from cellrt.runtime.region import Status, sections
 from cellrt.runtime.scan import loop_arguments, make_ready
-from cellrt.scan.clock import LATE, LOOK, NOW, Moved
+from cellrt.scan.clock import LATE, LOOK, NOW, SLEPT, Moved
 from cellrt.scan.executive import run_scans
 from cellrt.scan.plan import Plan
 from cellrt.scan.recorder import begin, longest
@@ -45,7 +45,7 @@ class MovedLoop:
         self._entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(entry)
         address = ctypes.cast(self._entry, ctypes.c_void_p).value
         self.runner.entries = np.full(len(plan.assembly.types()), address, np.int64)
-        self.clock = Moved(np.zeros(3, np.int64))
+        self.clock = Moved(np.zeros(4, np.int64))
         self._stamp = plan.layout.place(f"{plan.cells[0]}.now_ns")[0] // WORD
         self._events = RingReader(region.section("events"))
         meter = desk.meter._replace(clock=self.clock)
@@ -59,6 +59,11 @@ class MovedLoop:
     @property
     def now_ns(self) -> int:
         return int(self.clock.words[NOW])
+
+    @property
+    def slept(self) -> int:
+        """How often it has slept."""
+        return int(self.clock.words[SLEPT])
 
     @property
     def number(self) -> int:

@@ -66,7 +66,7 @@ class Field:
         """io polls the printer within."""
         plan = self.station.plan
         sample = plan.samples[plan.devices.index("printer")]
-        task = io.DeviceTask(self.station, io.Exchange(self.station), sample, 0)
+        task = io.DeviceTask(self.station, io.Exchange(self.station), sample)
         polling = asyncio.create_task(task.run())
         yield
         polling.cancel()

@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from recorded import Session, device, line
 from stepping import MARK, crash_states, raise_signal
 
+from cellrt import Cell, Var
 from cellrt.compiled import compiled
 from cellrt.compiler.cache import cached_njit
 from cellrt.compiler.vectors import MANY
+from cellrt.line.spec import CellSpec
 from cellrt.recording.file import RecordingWriter
 from cellrt.recording.header import describe
 from cellrt.recording.reader import RecordingReader, next_record
@@ -423,6 +425,25 @@ def test_whichever_of_so_many_devices_have_a_fresh_sample_it_is_read_back(
     writer.close()
     told = [t.inputs[: plan.commands_base].tolist() for t in RecordingReader(tmp_path / "x.rec")]
     assert told == lived
+
+
+class Counting(Cell):
+    """A cell whose told tag changes in every scan, and nothing else."""
+
+    scans: int = Var(told=True)
+
+    def always(self) -> None:
+        self.scans += 1
+
+
+def test_a_told_tag_that_alone_changes_is_recorded(tmp_path: Path) -> None:
+    cells = {"counting": CellSpec("counting", Counting, {}, {}, {})}
+    spec = replace(line(), devices={}, cells=cells, handovers=(), text='[line]\nname = "pair"')
+    with Session(tmp_path / "x.rec", spec=spec) as session:
+        for _ in range(20):
+            session.scan()
+    told = [int(told.results[-1]) for told in RecordingReader(tmp_path / "x.rec")]
+    assert told == [*range(1, 21)]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -22,7 +22,12 @@ from cellrt.compiler.cache import prepare
 from cellrt.compiler.native import sleep_until_ns
 from cellrt.line.load import load_line
 from cellrt.packml import Command, State
+from cellrt.recording.file import RecordingWriter
+from cellrt.recording.header import describe
+from cellrt.recording.reader import RecordingReader
+from cellrt.replay import replay
 from cellrt.runtime.child import Order, Station
+from cellrt.runtime.plainloop import run_plain
 from cellrt.runtime.region import Status, sections
 from cellrt.runtime.scan import loop_arguments, make_ready, power_up, shared_places
 from cellrt.scan.commands import Operation, Origin
@@ -55,10 +60,10 @@ def plan() -> Plan:
 class Scan:
     """A scan process without its process: the same start, the same loop, in a thread."""
 
-    def __init__(self, plan: Plan, region: Region, ring: Path) -> None:
+    def __init__(self, plan: Plan, region: Region, ring: Path, *, plain: bool = False) -> None:
         if not ring.exists():
             ringfile.create(ring, plan.hash, longest(plan), 1 << 20)
-        order = Order("", region.fd, plan.hash, "", 0, "", str(ring), 1, {})
+        order = Order("", region.fd, plan.hash, "", 0, "", str(ring), 1, {}, plain=plain)
         self.station = Station(order, plan, region)
         self.status = self.station.status
         self.status[Status.SPEED_PPM] = 1_000_000
@@ -67,8 +72,11 @@ class Scan:
         self.desk = desk
         power_up(self.station, self.runner, desk)
         self.start_ns = int(self.status[Status.START_NS])
-        arguments = loop_arguments(self.station, self.runner, desk)
-        self._thread = threading.Thread(target=run_scans, args=arguments, daemon=True)
+        arguments: tuple[Any, ...] = loop_arguments(self.station, self.runner, desk)
+        if plain:
+            arguments = self.runner, desk, self.start_ns, PERIOD_NS
+        loop = run_plain if plain else run_scans
+        self._thread = threading.Thread(target=loop, args=arguments, daemon=True)
 
     @contextmanager
     def running(self) -> Iterator[Scan]:
@@ -104,11 +112,11 @@ class Start:
     """Starts scans on one region, one after the other."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
-        self.plan, self._ring = plan, folder / "ring"
+        self.plan, self.ring = plan, folder / "ring"
         self.region = create(sections(plan), plan.hash)
 
-    def __call__(self) -> Scan:
-        return Scan(self.plan, self.region, self._ring)
+    def __call__(self, *, plain: bool = False) -> Scan:
+        return Scan(self.plan, self.region, self.ring, plain=plain)
 
     def events(self) -> Ints:
         return RingReader(self.region.section("events")).read()[0]
@@ -288,6 +296,22 @@ def test_command_for_an_earlier_epoch_is_refused(start: Start) -> None:
         assert second.read("infeed.unit.state") == State.STOPPED
     answers = [row[7] for row in start.events().tolist() if row[2] == Event.COMMAND]
     assert answers == [2]  # Refusal.OTHER_EPOCH
+
+
+def test_scans_in_the_interpreter_are_recorded_with_their_commands_and_replay(
+    start: Start, tmp_path: Path
+) -> None:
+    queue, path = QueueWriter(start.region.section("commands-brain")), tmp_path / "plain.cellrt"
+    queue.push(command(start.plan, Commander(1, Origin.SUPERVISOR), "infeed", Command.RESET))
+    with start(plain=True).running() as scan:
+        scan.scans(5)
+    writer = RecordingWriter(path, describe(start.plan))
+    writer.write(ringfile.RingFileReader(ringfile.attach(start.ring, start.plan.hash)).drain())
+    writer.close()
+    base = start.plan.commands_base
+    assert sum(int(told.inputs[base]) for told in RecordingReader(path)) == 1
+    told = replay(path, start.plan.line)
+    assert told.faithful and told.scans >= 5
 
 
 def test_frame_published_by_io_is_what_the_scan_takes(start: Start) -> None:

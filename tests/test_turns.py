@@ -180,7 +180,7 @@ class Printer:
         await self._server.start("127.0.0.1", self.port)
         try:
             async with asyncio.timeout(LIMIT_S):
-                yield io.DeviceTask(self.station, exchange, self.sample, 0)
+                yield io.DeviceTask(self.station, exchange, self.sample)
         finally:
             await self._server.stop()
 

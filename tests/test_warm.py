@@ -54,7 +54,7 @@ def known(words: int) -> tuple[Warm, Outer]:
 
 
 def clock(now_ns: int, look_ns: int) -> Moved:
-    words = np.zeros(3, np.int64)
+    words = np.zeros(4, np.int64)
     words[NOW], words[LOOK] = now_ns, look_ns
     return Moved(words)
 

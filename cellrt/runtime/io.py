@@ -50,6 +50,9 @@ LAST_WORDS_S = 1.0
 class Exchange:
     """The frames to and from the scan, shared by all devices' tasks of this process.
 
+    `frame` has the layout of a scan's inputs, with the time of a sample's arrival (monotonic ns, 0: there was none)
+    in the place of its number, and nothing where the scan says whether the device is good.
+
     Everyone in `hearers` is called behind each scan that takes a frame in, and behind others, since a
     timer or an input that became stale changes outputs too: all where scans are HEARD_S apart.
     """

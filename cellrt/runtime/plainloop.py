@@ -69,7 +69,9 @@ def run_plain(runner: Runner, desk: Desk, start_ns: int, wall_period_ns: int) ->
             status[Status.START_NS] = start_ns
         scan, now_ns = runner.scan, runner.now_ns
         latch_once(runner.tables, desk, runner.inputs, scan, woke_ns, runner.epoch)
+        waiting = runner.inputs[runner.plan.commands_base]
         runner.step()
+        runner.inputs[runner.plan.commands_base] = waiting  # they are recorded behind the step
         forgive(desk.latch, time.monotonic_ns() - woke_ns)
         if first:
             note_start_once(runner.work, status, scan, now_ns, runner.epoch, woke_ns)

@@ -57,7 +57,7 @@ def main() -> None:
         try_out(station)
     rights = become_realtime()
     status[Status.FIFO], status[Status.DMA_LATENCY] = rights.fifo, rights.dma_latency
-    status[Status.SPINS] = station.order.spin
+    status[Status.SPINS] = station.order.spin and not station.order.plain
     power_up(station, runner, desk)
     status[Status.READY_NS] = time.monotonic_ns()
     if station.order.plain:

@@ -23,14 +23,14 @@ class Monotonic(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """A clock that stands unless it is moved. `words` int64[3]: the time; what passes with each look at
-    the clock; by how much a sleep ends late; all in ns."""
+    """A clock that stands unless it is moved. `words` int64[4]: the time; what passes with each look at
+    the clock; by how much a sleep ends late, all in ns; how often it was slept."""
 
     words: Ints
 
 
 Clock = Monotonic | Moved
-NOW, LOOK, LATE = 0, 1, 2
+NOW, LOOK, LATE, SLEPT = 0, 1, 2, 3
 """Words of `Moved`."""
 
 
@@ -48,6 +48,7 @@ def sleep(clock: Clock, until_ns: int) -> None:
         sleep_until_ns(until_ns, clock.scratch)
     elif until_ns > clock.words[NOW]:
         clock.words[NOW] = until_ns + clock.words[LATE]
+        clock.words[SLEPT] += 1
 
 
 @overload(look, jit_options=INNER, strict=False)  # type: ignore[untyped-decorator]
@@ -70,5 +71,6 @@ def _sleep(clock: Any, until_ns: int) -> Callable[[Any, int], None]:
     def moved(clock: Any, until_ns: int) -> None:
         if until_ns > clock.words[NOW]:
             clock.words[NOW] = until_ns + clock.words[LATE]
+            clock.words[SLEPT] += 1
 
     return moved

@@ -161,7 +161,7 @@ def wait_for(due_ns: int, desk: Desk) -> int:
             learn(desk.spin, now_ns - asked_ns)
         if desk.spin.spins:
             now_ns = bring_near(desk.warm, due_ns, now_ns, desk.clock)
-    if now_ns < due_ns and not desk.spin.spins:
+    if not desk.spin.spins and now_ns < due_ns:
         sleep(desk.clock, due_ns)
         now_ns = look(desk.clock)
     while now_ns < due_ns:

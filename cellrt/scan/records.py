@@ -5,7 +5,7 @@
                fresh; changes of the inputs and of the results
     KEYFRAME   scan; epoch; changes from nothing of the inputs, the results and the state after this scan
     BEGIN      as KEYFRAME: a scan process starts, and this is what it starts from
-    changes    blocks of eight words: how far one is from the block before (8 bits), how many bytes of each
+    changes    blocks of up to eight words: how far one is from the block before (8 bits), how many bytes of each
                word follow (3 bits each), and these bytes of each word's exclusive-or with what it was
 
 Numbers are varints (LEB128); the first one of a body has the kind in its two lowest bits. Of a word only
@@ -46,7 +46,8 @@ _LOW_57 = (1 << 57) - 1
 
 
 def longest_record(words: int) -> int:
-    """Bytes that a record of up to `words` words can take at most: 72 a block, and what lies around them."""
+    """Bytes that a record of up to `words` words can take at most: ten a word, since a block of two words has up to
+    20 and one of eight 72; and what lies around them."""
     return 10 * words + 256
 
 
