@@ -1,7 +1,7 @@
 """How late a scan wakes that is due every millisecond, in the process that runs lines.
 
 Beside a C loop that asks the system for the same: SCHED_FIFO, locked memory, a processor that does not
-sleep deeply. The two take turns; ours is halted while the other runs.
+sleep deeply; it sleeps once for each cycle. The two take turns; ours is halted while the other runs.
 """
 
 from __future__ import annotations
