@@ -137,6 +137,12 @@ def noise(scans: int) -> Ints:
     return np.hstack([head, values[polls * every]])
 
 
+def polled(device: DeviceSpec, period_ns: int, scans: int) -> Ints:
+    """For each of so many scans the one before which the device was asked last."""
+    every = max(1, round(device.poll_ms * 1e6 / period_ns))
+    return np.arange(scans) // every * every
+
+
 class Load:
     """The SMT line at work, ready to be scanned with recorded samples; its ring and its memory are real."""
 
@@ -172,17 +178,15 @@ class Load:
                 pass
             rows[n] = inputs[: plan.commands_base]
         for s in plan.samples:
-            every = max(1, round(s.device.poll_ms * 1e6 / plan.line.period_ns))
             part = slice(s.base, s.first_raw + s.raw)
-            rows[:, part] = rows[np.arange(scans) // every * every, part]
+            rows[:, part] = rows[polled(s.device, plan.line.period_ns, scans), part]
         return rows
 
     def _date(self) -> None:
         """When each sample arrived, where io says it."""
-        period_ns, scans = self.plan.line.period_ns, np.arange(len(self.rows))
+        period_ns, scans = self.plan.line.period_ns, len(self.rows)
         for s in self.plan.samples:
-            every = max(1, round(s.device.poll_ms * 1e6 / period_ns))
-            self.rows[:, s.base] = (self.first + scans // every * every) * period_ns
+            self.rows[:, s.base] = (self.first + polled(s.device, period_ns, scans)) * period_ns
 
     def _take_up(self, started: tuple[Ints, ...]) -> None:
         """The twin's state; what the device that is added has of it is nothing."""
